@@ -1,0 +1,91 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// ErrConflict is returned by Store.Commit if a fact that the settlement rests
+// on has moved. Nothing was changed; the engine judges again on new facts.
+var ErrConflict = errors.New("facts have moved")
+
+// A Store keeps what the engine knows. All methods may be called concurrently.
+//
+// A Store never interprets Authenticator.State; it seals it, bound to its
+// record, and gives it back.
+type Store interface {
+	// Settings returns the current settings. It never blocks and never
+	// returns nil. The value is immutable; a change makes a new one with a
+	// higher Version.
+	Settings() *Settings
+
+	// Snapshot returns all facts about one claimant at once. They may be
+	// stale: Commit finds out. fresh asks for facts that are at least as new
+	// as the last settlement this process has committed or seen refused.
+	Snapshot(ctx context.Context, q Query, fresh bool) (Facts, error)
+
+	// Commit writes s completely or not at all, and returns only once it
+	// would survive a power failure, with the sequence number of its event. It
+	// returns ErrConflict, having changed nothing, if s.Subject is no longer at
+	// s.Version or the settings are no longer at s.Settings. Any other error
+	// means that nothing may be told to anyone.
+	//
+	// A settlement without Subject rests on no facts and carries only an event.
+	Commit(ctx context.Context, s Settlement) (seq uint64, err error)
+}
+
+// A Query names the claimant and the challenge that facts are wanted for.
+type Query struct {
+	Names   []string    // canonical names to look for, in order; the first that exists wins
+	Unknown string      // subject to use if none does
+	State   ChallengeID // challenge to look up, "" for none
+}
+
+// Facts are what a verdict rests on.
+type Facts struct {
+	Subject        string // Account.ID, or Query.Unknown
+	Version        int64  // moves with every settlement and every change of this subject
+	Settings       *Settings
+	Account        *Account        // nil if no name is known; not to be modified
+	Authenticators []Authenticator // of the account, in order of preference; States are open
+	Throttle       Throttle
+	Challenge      *OpenChallenge // nil if there is none of that ID, or it belongs to another subject
+}
+
+// A ChallengeID names a challenge without giving away its State: whoever reads
+// the database cannot answer it.
+type ChallengeID string
+
+// An OpenChallenge is a login that waits for its answer. It is bound to one
+// client and one account and can be answered once.
+type OpenChallenge struct {
+	ID      ChallengeID
+	Subject string
+	Client  string
+	Proven  []string // names of the factors proven so far
+	Expires time.Time
+}
+
+// A Settlement is one verdict with everything that comes of it, to be written
+// at once.
+type Settlement struct {
+	// What it rests on.
+	Subject  string // "" if the attempt did not get as far as a name
+	Version  int64
+	Settings int64
+
+	// What it changes.
+	Throttle *Throttle // new counts, nil if they stay
+	Spend    []Spend
+	Open     *OpenChallenge // to keep, nil for none
+	Close    ChallengeID    // answered and gone, "" for none
+	Event    Event
+}
+
+// A Spend moves one authenticator of the settlement's subject on.
+type Spend struct {
+	Authenticator string
+	Mark          int64  // never lower than before
+	Next          Secret // new state, nil to keep the old
+}
