@@ -436,7 +436,11 @@ func (t *trial) second(ctx context.Context, refused Outcome, client *Client) (wh
 	case look.why == 0:
 		look.why = CodeNotRecognized
 	}
-	t.step(StageAnswer, false, look.why.Meaning().Label+"; failure "+strconv.Itoa(t.counted)+" in a row")
+	note := "; failure " + strconv.Itoa(t.counted) + " in a row"
+	if look.why == DuplicateOATHCode {
+		note = "; not counted, because a code that was accepted before is no guess"
+	}
+	t.step(StageAnswer, false, look.why.Meaning().Label+note)
 	return look.why, false
 }
 

@@ -182,7 +182,7 @@ func readPBKDF2(_ string, m []string) (judge, error) {
 		return nil, fmt.Errorf("has %d rounds, which are more than %d", rounds, maxPBKDF2Rounds)
 	}
 	// Passlib writes "." where base64 has "+".
-	salt, want, err := saltAndKey(strings.ReplaceAll(m[3], ".", "+"), strings.ReplaceAll(m[4], ".", "+"))
+	salt, want, err := saltAndKey(strings.ReplaceAll(m[3], ".", "+"), strings.ReplaceAll(m[4], ".", "+"), newHash().Size())
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +197,7 @@ func readScrypt(_ string, m []string) (judge, error) {
 	if err := checkScrypt(ln, r, p); err != nil {
 		return nil, err
 	}
-	salt, want, err := saltAndKey(m[4], m[5])
+	salt, want, err := saltAndKey(m[4], m[5], 32)
 	if err != nil {
 		return nil, err
 	}
@@ -254,12 +254,15 @@ func readSSHA(_ string, m []string) (judge, error) {
 	}, nil
 }
 
-// saltAndKey decodes unpadded base64.
-func saltAndKey(salt64, key64 string) (salt, key []byte, err error) {
-	salt, err1 := base64.RawStdEncoding.DecodeString(salt64)
-	key, err2 := base64.RawStdEncoding.DecodeString(key64)
-	if err1 != nil || err2 != nil || len(salt) < 4 || len(salt) > 64 || len(key) < 16 || len(key) > 64 {
-		return nil, nil, errors.New("has no salt of 4 to 64 octets and key of 16 to 64, or cannot be read")
+// saltAndKey decodes unpadded base64. The key must have the size that programs
+// give it: a short key of PBKDF2 or scrypt is the beginning of a long one, so
+// that a hash cut short would still match, and more easily.
+func saltAndKey(salt64, key64 string, size int) (salt, key []byte, err error) {
+	b64 := base64.RawStdEncoding.Strict()
+	salt, err1 := b64.DecodeString(salt64)
+	key, err2 := b64.DecodeString(key64)
+	if err1 != nil || err2 != nil || len(salt) < 4 || len(salt) > 64 || len(key) != size {
+		return nil, nil, fmt.Errorf("has no salt of 4 to 64 octets and key of %d, or cannot be read", size)
 	}
 	return salt, key, nil
 }

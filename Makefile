@@ -1,0 +1,47 @@
+# Everything a developer runs. `make help` lists the targets.
+
+GO       ?= go
+BIN      := bin/sallyport
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS  := -s -w -X main.version=$(VERSION)
+FUZZTIME ?= 10m
+
+# What a fresh machine needs beside Go; tests talk to these as to real peers.
+PEERS := freeradius freeradius-utils oathtool strace
+
+export CGO_ENABLED = 0
+
+.PHONY: help build demo test check bench fuzz campaign peers docs clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build bin/sallyport, static, without cgo
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/sallyport
+
+demo: build ## show the main job: five logins over RADIUS and why each ended as it did
+	@$(GO) run ./cmd/demo $(BIN)
+
+test: peers check build ## run every test, with the race detector, against real peers
+	CGO_ENABLED=1 $(GO) test -race -timeout 25m ./...
+
+check: ## vet, format and lint; silent if all is well
+	@./.ci/check
+
+bench: build ## measure against FreeRADIUS and a bare UDP echo, as ratios
+	$(GO) run ./bench
+
+fuzz: ## run every fuzz target for FUZZTIME (10m)
+	@./.ci/fuzz $(FUZZTIME)
+
+campaign: peers build ## the long campaigns in full: kills, races, guesses
+	CGO_ENABLED=1 SALLYPORT_CAMPAIGN=full $(GO) test -race -timeout 3h -count 1 -v -run 'Campaign' ./...
+
+peers: ## install the real peers that tests talk to (Debian, root)
+	@./.ci/peers $(PEERS)
+
+docs: build ## write the generated pages under docs/
+	$(BIN) docs --dir docs
+
+clean: ## remove what was built
+	rm -rf bin

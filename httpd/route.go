@@ -1,0 +1,219 @@
+package httpd
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"sallyport/admin"
+)
+
+// An audience is who can reach a route: everybody who can open the listener
+// that the audience stands for. The zero audience is nobody.
+type audience int
+
+const (
+	operator audience = iota + 1 // the admin socket: root and the server's own user
+	machine                      // the telemetry listener: whoever is on this host
+	anyone                       // HTTPS
+)
+
+// A permission is what a route lets its caller do. The zero permission is
+// granted to nobody.
+type permission string
+
+const (
+	readAccounts        permission = "account.read"
+	writeAccounts       permission = "account.write"
+	readAuthenticators  permission = "authenticator.read"
+	writeAuthenticators permission = "authenticator.write"
+	readSettings        permission = "settings.read"
+	writeSettings       permission = "settings.write"
+	readEvents          permission = "event.read"
+	readActs            permission = "act.read"
+	readBackup          permission = "backup.read"
+	writeKeys           permission = "key.write"
+	readHealth          permission = "health.read"
+	readHealthCauses    permission = "health.causes"
+	readMetrics         permission = "metrics.read"
+)
+
+// grants is what each audience may do. Whoever can open the admin socket could
+// as well open the database and the key file beside it.
+var grants = map[audience][]permission{
+	operator: {
+		readAccounts, writeAccounts, readAuthenticators, writeAuthenticators, readSettings, writeSettings,
+		readEvents, readActs, readBackup, writeKeys,
+	},
+	machine: {readHealth, readHealthCauses, readMetrics},
+	anyone:  {readHealth},
+}
+
+// allowed reports whether a has been granted p.
+func allowed(a audience, p permission) bool {
+	return p != "" && slices.Contains(grants[a], p)
+}
+
+// A route is one thing that can be asked for.
+type route struct {
+	method     string
+	path       string
+	audience   audience
+	permission permission
+	body       int64 // octets that a request may bring; 0 for none
+	// serve answers. An error that it returns becomes a problem document, so
+	// it must not have written anything then.
+	serve func(*call) error
+}
+
+// routes is the table of everything that is served, on all listeners.
+func routes() []route {
+	return slices.Concat(operations(), healthRoutes())
+}
+
+// A site is what routes work on. What a listener's routes do not use is nil.
+type site struct {
+	operator *Operator
+	health   *Health
+	log      *slog.Logger
+	// stop ends when the listener is told to stop: streams then end, and other
+	// requests finish.
+	stop context.Context
+}
+
+// A call is one request that has been let in.
+type call struct {
+	*http.Request
+	site
+	w     http.ResponseWriter
+	route *route
+	by    admin.Actor // who asks; "" but for operators
+}
+
+// handler serves the routes of one audience. identify finds out who asks, or
+// refuses; nil if the audience has no names.
+func handler(a audience, s site, identify func(*http.Request) (admin.Actor, error)) http.Handler {
+	byPath := make(map[string][]route)
+	for _, rt := range routes() {
+		if rt.audience == a {
+			byPath[rt.path] = append(byPath[rt.path], rt)
+		}
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Cache-Control", "no-store")
+		c := &call{Request: r, site: s, w: w}
+		defer c.survive()
+		if err := c.dispatch(a, byPath, identify); err != nil {
+			c.refuse(err)
+		}
+	})
+}
+
+func (c *call) dispatch(a audience, byPath map[string][]route, identify func(*http.Request) (admin.Actor, error)) error {
+	if identify != nil {
+		by, err := identify(c.Request)
+		if err != nil {
+			return err
+		}
+		c.by = by
+	}
+	candidates := byPath[c.URL.Path]
+	if len(candidates) == 0 {
+		return notFound(a, c.URL.Path)
+	}
+	method := c.Method
+	if method == http.MethodHead {
+		method = http.MethodGet // net/http leaves the body out
+	}
+	i := slices.IndexFunc(candidates, func(rt route) bool { return rt.method == method })
+	if i < 0 {
+		c.w.Header().Set("Allow", candidates[0].method)
+		return &Problem{Type: "/problems/method", Title: "Wrong method", Status: http.StatusMethodNotAllowed,
+			Detail: fmt.Sprintf("%s does not answer %s", c.URL.Path, c.Method), Hint: "use " + candidates[0].method}
+	}
+	c.route = &candidates[i]
+	if !allowed(a, c.route.permission) {
+		return &Problem{Type: "/problems/forbidden", Title: "Not permitted", Status: http.StatusForbidden,
+			Detail: fmt.Sprintf("%s is not open to you", c.URL.Path)}
+	}
+	return c.route.serve(c)
+}
+
+// survive turns a panic into a refusal. It lets http.ErrAbortHandler through,
+// by which a stream that has begun is cut.
+func (c *call) survive() {
+	v := recover()
+	if v == nil {
+		return
+	}
+	if v == http.ErrAbortHandler {
+		panic(v)
+	}
+	c.log.Error("a request handler panicked", "path", c.URL.Path, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+	c.refuse(errPanic)
+}
+
+var errPanic = errors.New("httpd: a fault in the server itself, see its log")
+
+// decode reads the request's body, one JSON object, into v. Fields that v does
+// not have are refused: whoever sent them believes that they do something.
+func (c *call) decode(v any) error {
+	// A body that never comes must not hold the connection; an answer may take
+	// its time.
+	control := http.NewResponseController(c.w)
+	if err := control.SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return fmt.Errorf("httpd: limit the time for a body: %w", err)
+	}
+	b, err := io.ReadAll(http.MaxBytesReader(c.w, c.Body, c.route.body))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return &Problem{Type: "/problems/too-large", Title: "Request too large", Status: http.StatusRequestEntityTooLarge,
+			Detail: fmt.Sprintf("%s takes %d octets at most", c.URL.Path, large.Limit)}
+	case err != nil:
+		return badRequest("the request broke off: %v", err)
+	}
+	if err := control.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return fmt.Errorf("httpd: lift the time limit for a body: %w", err)
+	}
+	if len(bytes.TrimSpace(b)) == 0 {
+		return nil // nothing was asked for in particular
+	}
+	// A decoder would put U+FFFD in place of what is not UTF-8, and keep
+	// another password than the one that was meant.
+	if !utf8.Valid(b) {
+		return badRequest("the request is not UTF-8")
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return badRequest("the request is not what %s takes: %s", c.URL.Path, strings.TrimPrefix(err.Error(), "json: "))
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return badRequest("the request holds more than one JSON value")
+	}
+	return nil
+}
+
+// answer sends v as JSON.
+func (c *call) answer(v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("httpd: encode the answer of %s: %w", c.URL.Path, err)
+	}
+	c.w.Header().Set("Content-Type", "application/json")
+	c.w.Write(append(b, '\n')) // if it fails nobody is left to be told
+	return nil
+}

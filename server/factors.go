@@ -1,0 +1,36 @@
+package server
+
+import (
+	"fmt"
+	"time"
+
+	"sallyport/auth"
+	"sallyport/config"
+	"sallyport/factor/oath"
+	"sallyport/factor/password"
+	"sallyport/factor/recovery"
+	"sallyport/kdf"
+)
+
+// laneWait is how long a login waits for its password to be hashed. NASes give
+// up after some 5 to 30 s, most send again after 3.
+const laneWait = 2500 * time.Millisecond
+
+// factors is the one list of what can be verified, in the order in which second
+// factors are asked for.
+func factors(cfg config.Config) ([]auth.Factor, error) {
+	lanes := kdf.NewLanes(cfg.PasswordHash.LaneCount(), laneWait)
+	params := kdf.Params{
+		MemoryKiB:   cfg.PasswordHash.MemoryKiB,
+		Iterations:  cfg.PasswordHash.Iterations,
+		Parallelism: cfg.PasswordHash.Parallelism,
+	}
+	if err := params.Check(); err != nil {
+		return nil, fmt.Errorf("server: password_hash cannot be used: %w", err)
+	}
+	return []auth.Factor{
+		&password.Factor{Params: params, Lanes: lanes},
+		&oath.Factor{Drift: cfg.TOTP.DriftSteps},
+		&recovery.Factor{Params: params, Lanes: lanes},
+	}, nil
+}

@@ -1,0 +1,268 @@
+// Package server builds the whole program from a config.Config, for main and
+// for tests alike. It is the only place that names implementations: which
+// factors, doors and store there are is said here and nowhere else.
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"sallyport/admin"
+	"sallyport/auth"
+	"sallyport/config"
+	"sallyport/httpd"
+	"sallyport/radius"
+	"sallyport/radiusd"
+	"sallyport/seal"
+	"sallyport/store"
+)
+
+// A Server is the assembled program. Start opens everything it needs, Serve
+// answers until told to stop, Close gives everything back.
+type Server struct {
+	Engine *auth.Engine
+	Admin  *admin.Admin
+	Store  *store.Store
+
+	cfg       config.Config
+	log       *slog.Logger
+	metrics   *metrics
+	door      *radiusd.Door
+	radius    *radius.Server
+	listeners []*radius.Listener
+	socket    net.Listener
+	telemetry net.Listener
+	https     net.Listener
+}
+
+// Run starts a server, prints on out what it listens on, and serves until ctx
+// ends. An error says in one sentence what is wrong and what to do.
+func Run(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writer) error {
+	s, err := Start(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	for _, line := range s.Listening() {
+		fmt.Fprintln(out, line)
+	}
+	return s.Serve(ctx)
+}
+
+// Start opens the store and all listeners. Nothing is answered before Serve.
+func Start(ctx context.Context, cfg config.Config, log *slog.Logger) (*Server, error) {
+	s := &Server{cfg: cfg, log: log}
+	if err := s.start(ctx); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Server) start(ctx context.Context) error {
+	if err := os.MkdirAll(s.cfg.Data, 0o700); err != nil {
+		return fmt.Errorf("server: make the data directory: %w; give a directory that this user can write to", err)
+	}
+	if err := s.openStore(ctx); err != nil {
+		return err
+	}
+	verifiers, err := factors(s.cfg)
+	if err != nil {
+		return err
+	}
+	pseudonym := s.Store.MAC("names that nobody has")
+	key := s.Store.MAC("references")(nil)
+	parts := auth.Parts{
+		Store:   s.Store,
+		Factors: verifiers,
+		Limits: auth.Limits{
+			Know: auth.Limit{Free: s.cfg.Throttle.Password.Free, Stop: s.cfg.Throttle.Password.Stop},
+			Have: auth.Limit{Free: s.cfg.Throttle.SecondFactor.Free, Stop: s.cfg.Throttle.SecondFactor.Stop},
+		},
+		Domains:       s.cfg.Domains,
+		ChallengeLife: s.cfg.ChallengeLifetime,
+		References:    auth.NewReferences(key[:]),
+		Pseudonym: func(name string) string {
+			sum := pseudonym([]byte(name))
+			return "?" + hex.EncodeToString(sum[:8])
+		},
+		Stopwatch: time.Now,
+		Log:       s.log,
+	}
+	s.metrics = newMetrics(s)
+	parts.Observe = s.metrics.observe
+	s.Engine = auth.NewEngine(parts)
+	s.Admin = &admin.Admin{
+		Store: s.Store, Factors: parts.Factors, Limits: parts.Limits, Domains: parts.Domains, Issuer: s.cfg.Issuer,
+		References: parts.References, Pseudonym: parts.Pseudonym, Attribute: radiusd.CheckAttribute, Now: time.Now,
+	}
+	return s.listen()
+}
+
+// openStore reads the key and opens the store with it.
+func (s *Server) openStore(ctx context.Context) error {
+	path := s.cfg.KEKPath()
+	for {
+		kek, err := readKEK(path, s.cfg.Data)
+		if err != nil {
+			return err
+		}
+		s.Store, err = store.Open(ctx, store.Options{
+			Dir: s.cfg.Data, KEK: kek, Log: s.log,
+			StopAt: min(s.cfg.Throttle.Password.Stop, s.cfg.Throttle.SecondFactor.Stop),
+		})
+		if !errors.Is(err, seal.ErrWrongKey) {
+			return err
+		}
+		if finished, rotationErr := finishRotation(path); rotationErr != nil {
+			return errors.Join(err, rotationErr)
+		} else if !finished {
+			return err
+		}
+		s.log.Warn("a rotation of the key-encryption key had been cut off and was finished", "key_file", path)
+	}
+}
+
+func (s *Server) listen() (err error) {
+	s.door = &radiusd.Door{Decider: s.Engine, Ready: func() bool { return s.Store.Healthy() == nil }, Log: s.log}
+	for _, addr := range s.cfg.RADIUS {
+		l, err := radius.Listen(addr, 0)
+		if err != nil {
+			return fmt.Errorf("server: listen for RADIUS on %s: %w", addr, err)
+		}
+		s.listeners = append(s.listeners, l)
+	}
+	if s.socket, err = httpd.ListenSocket(s.cfg.Data); err != nil {
+		return err
+	}
+	if s.cfg.Telemetry != "" {
+		if s.telemetry, err = net.Listen("tcp", s.cfg.Telemetry); err != nil {
+			return fmt.Errorf("server: listen for telemetry on %s: %w; give another address with --telemetry, or \"\" to switch it off", s.cfg.Telemetry, err)
+		}
+	}
+	if s.cfg.HTTPS.Address != "" {
+		settings, err := httpd.TLS(s.cfg.HTTPS.Certificate, s.cfg.HTTPS.Key, time.Now)
+		if err != nil {
+			return err
+		}
+		if s.https, err = tls.Listen("tcp", s.cfg.HTTPS.Address, settings); err != nil {
+			return fmt.Errorf("server: listen for HTTPS on %s: %w", s.cfg.HTTPS.Address, err)
+		}
+	}
+	return nil
+}
+
+// RADIUS returns the addresses at which RADIUS clients are served.
+func (s *Server) RADIUS() []netip.AddrPort {
+	addrs := make([]netip.AddrPort, len(s.listeners))
+	for i, l := range s.listeners {
+		addrs[i] = l.Addr()
+	}
+	return addrs
+}
+
+// Listening says line by line what the server listens on.
+func (s *Server) Listening() []string {
+	var lines []string
+	for _, addr := range s.RADIUS() {
+		lines = append(lines, fmt.Sprintf("RADIUS     %s (UDP)", addr))
+	}
+	if s.https != nil {
+		lines = append(lines, fmt.Sprintf("HTTPS      https://%s/readyz", s.https.Addr()))
+	}
+	if s.telemetry != nil {
+		lines = append(lines, fmt.Sprintf("telemetry  http://%s/readyz and /metrics", s.telemetry.Addr()))
+	}
+	return append(lines, "admin      "+filepath.Join(s.cfg.Data, httpd.SocketName))
+}
+
+// tellEvery is how often incidents that were only counted are told.
+const tellEvery = 30 * time.Second
+
+// Serve answers until ctx ends, then lets what is under way finish. An error
+// means that something failed for good; the store's failure is one.
+func (s *Server) Serve(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		select {
+		case <-s.Store.Failed():
+			return fmt.Errorf("server: stop, because the store cannot be trusted to keep anything: %w", s.Store.Healthy())
+		case <-ctx.Done():
+			return nil
+		}
+	})
+	// Incidents are recorded until the last packet is answered.
+	incidents := context.WithoutCancel(ctx)
+	s.radius = &radius.Server{Handler: s.door, Incident: func(i radius.Incident) { s.door.Incident(incidents, i) }}
+	s.metrics.radius.Store(s.radius)
+	g.Go(func() error { return s.radius.Serve(ctx, s.listeners...) })
+	g.Go(func() error {
+		tick := time.NewTicker(tellEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case now := <-tick.C:
+				s.Engine.Tell(ctx, now)
+			case <-ctx.Done():
+				s.Engine.Tell(incidents, time.Now().Add(time.Hour)) // whatever is left
+				return nil
+			}
+		}
+	})
+	operator := &httpd.Operator{Admin: s.Admin, KeyFile: s.cfg.KEKPath(), Rekey: s.rekey, Log: s.log}
+	g.Go(func() error { return operator.Serve(ctx, s.socket) })
+	health := &httpd.Health{
+		Checks:  []httpd.Check{{Name: "store", Run: s.check}},
+		Metrics: s.metrics.registry,
+		Log:     s.log,
+	}
+	if s.telemetry != nil {
+		g.Go(func() error { return httpd.Serve(ctx, s.telemetry, health.Telemetry(), s.log) })
+	}
+	if s.https != nil {
+		g.Go(func() error { return httpd.Serve(ctx, s.https, health.Public(), s.log) })
+	}
+	return g.Wait()
+}
+
+// check makes the store do what every login needs of it.
+func (s *Server) check(ctx context.Context) error {
+	if err := s.Store.Healthy(); err != nil {
+		return err
+	}
+	_, err := s.Store.Snapshot(ctx, auth.Query{Unknown: "?health"}, true)
+	return err
+}
+
+func (s *Server) rekey(ctx context.Context) (string, error) {
+	return rotate(s.cfg.KEKPath(), func(kek seal.KEK) error { return s.Store.Rewrap(ctx, kek) })
+}
+
+// Close gives back what Start opened.
+func (s *Server) Close() {
+	for _, l := range s.listeners {
+		l.Close()
+	}
+	for _, l := range []net.Listener{s.socket, s.telemetry, s.https} {
+		if l != nil {
+			l.Close()
+		}
+	}
+	if s.Store != nil {
+		if err := s.Store.Close(); err != nil {
+			s.log.Error("store not closed cleanly", "err", err)
+		}
+	}
+}

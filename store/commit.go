@@ -1,0 +1,562 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"sallyport/auth"
+)
+
+const (
+	queueLength = 4096 // settlements that may wait to be written
+	groupLength = 512  // settlements written in one transaction
+)
+
+// A request waits for the committer: a settlement, or a function that runs
+// between two groups.
+type request struct {
+	s      *auth.Settlement
+	row    eventRow
+	extra  []auth.Spend // marks that are not in the row
+	states [][]byte     // sealed new states, in the order of s.Spend; nil where there is none
+	proven string       // of s.Open
+	closes int64        // number of the challenge s.Close
+
+	run func()      // instead of all of the above
+	at  atomic.Bool // taken, by the committer to run it or by its caller to call it off
+
+	seq  uint64
+	err  error
+	done chan struct{}
+}
+
+func (r *request) answer(seq uint64, err error) {
+	r.seq, r.err = seq, err
+	close(r.done)
+}
+
+// A challenge is an open one with its number in the database.
+type challenge struct {
+	auth.OpenChallenge
+	seq    int64
+	closed bool // answered; only the committer looks
+}
+
+// Commit implements auth.Store. If ctx ends first, its error is returned and
+// it is open whether the settlement is or will be written.
+func (s *Store) Commit(ctx context.Context, settlement auth.Settlement) (uint64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	r, err := s.prepare(&settlement)
+	if err != nil {
+		return 0, fmt.Errorf("store: commit: %w", err)
+	}
+	select {
+	case <-s.quit:
+		return 0, fmt.Errorf("store: commit: %w", errClosed)
+	default:
+	}
+	select {
+	case s.queue <- r:
+	default:
+		s.overload.Add(1)
+		return 0, fmt.Errorf("store: commit: %w", ErrOverloaded)
+	}
+	if err := s.await(ctx, r); err != nil {
+		if err == auth.ErrConflict {
+			return 0, err
+		}
+		return 0, fmt.Errorf("store: commit: %w", err)
+	}
+	return r.seq, nil
+}
+
+// await waits for the answer to a request that is in the queue.
+func (s *Store) await(ctx context.Context, r *request) error {
+	select {
+	case <-r.done:
+		return r.err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.stopped:
+	}
+	select { // the committer may have answered before it stopped
+	case <-r.done:
+		return r.err
+	default:
+		return errClosed
+	}
+}
+
+// prepare does for a settlement what need not be done one after the other.
+func (s *Store) prepare(st *auth.Settlement) (*request, error) {
+	if st.Subject == "" && (st.Throttle != nil || len(st.Spend) > 0 || st.Open != nil || st.Close != "") {
+		return nil, errors.New("a settlement without subject can carry no more than its event")
+	}
+	if st.Open != nil && st.Open.Subject != st.Subject {
+		return nil, errors.New("a settlement can open a challenge for its own subject only")
+	}
+	e := &st.Event
+	r := &request{s: st, done: make(chan struct{})}
+	r.row = eventRow{
+		timeUS: micros(e.Time), subject: e.Subject, outcome: int64(e.Outcome), verdict: int64(e.Verdict),
+		authenticator: e.Authenticator, mark: auth.NoMark,
+	}
+	for i := range st.Spend {
+		sp := &st.Spend[i]
+		if sp.Mark != auth.NoMark {
+			// The event's row keeps the mark of the authenticator that it
+			// names; others are rare and get a row of their own. The subject
+			// must be the settlement's, since the mark is found again by it.
+			if sp.Authenticator == e.Authenticator && st.Subject == e.Subject && r.row.mark == auth.NoMark {
+				r.row.mark = sp.Mark
+			} else {
+				r.extra = append(r.extra, *sp)
+			}
+		}
+		if sp.Next != nil {
+			sealed, err := s.ring.Seal(stateBinding(sp.Authenticator), sp.Next)
+			if err != nil {
+				return nil, fmt.Errorf("seal state of authenticator %s: %w", sp.Authenticator, err)
+			}
+			if r.states == nil {
+				r.states = make([][]byte, len(st.Spend))
+			}
+			r.states[i] = sealed
+		}
+	}
+	if st.Open != nil {
+		r.proven = textOf(st.Open.Proven)
+	}
+	var scratch [1024]byte
+	r.row.body = string(appendBody(scratch[:0], e, r.row.mark))
+	return r, nil
+}
+
+// exclusive runs f in the committer's goroutine, between two groups, and
+// returns its error. If ctx ends before f has begun, f never runs.
+func (s *Store) exclusive(ctx context.Context, f func() error) error {
+	r := &request{done: make(chan struct{})}
+	r.run = func() {
+		if s.failure.Load() != nil {
+			r.answer(0, *s.failure.Load())
+			return
+		}
+		r.answer(0, s.judge(f()))
+	}
+	select {
+	case <-s.quit:
+		return errClosed
+	default:
+	}
+	select {
+	case s.queue <- r:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.stopped:
+		return errClosed
+	}
+	err := s.await(ctx, r)
+	if err != nil && err == ctx.Err() && !r.at.CompareAndSwap(false, true) {
+		// It has begun, and what it was given belongs to our caller.
+		select {
+		case <-r.done:
+			return r.err
+		case <-s.stopped:
+			return errClosed
+		}
+	}
+	return err
+}
+
+// judge puts the store into its failed state if err calls for it, and returns
+// err with the sentinel that belongs to it.
+func (s *Store) judge(err error) error {
+	if err == nil {
+		return nil
+	}
+	if faultOf(err) == faultFatal {
+		s.fail(err)
+	}
+	return wrapFull(err)
+}
+
+// idleDelay is how long nothing must have arrived before the committer turns
+// to what can wait.
+const idleDelay = 100 * time.Millisecond
+
+// commitAll is the committer: it takes what has queued, writes it, and starts
+// again. What arrives meanwhile is the next group; there is no timer in the
+// way of a login.
+func (s *Store) commitAll() {
+	defer s.shutDown()
+	idle := time.NewTimer(idleDelay)
+	defer idle.Stop()
+	group := make([]*request, 0, groupLength)
+	for {
+		var next *request
+		select {
+		case next = <-s.queue:
+		default:
+			if s.w.unfolded.len() > foldSoon {
+				s.background() // there is a moment
+				continue
+			}
+			if s.restless() {
+				idle.Reset(idleDelay)
+			}
+			select {
+			case next = <-s.queue:
+			case <-idle.C:
+				s.background()
+				continue
+			case <-s.quit:
+				s.drain(group)
+				return
+			}
+		}
+		s.turn(group, next)
+	}
+}
+
+// turn writes next and what has queued behind it.
+func (s *Store) turn(group []*request, next *request) {
+	group = group[:0]
+	defer func() { clear(group[:cap(group)]) }() // what is answered can be freed
+	for next != nil && next.run == nil {
+		group = append(group, next)
+		next = nil
+		if len(group) < groupLength {
+			select {
+			case next = <-s.queue:
+			default:
+			}
+		}
+	}
+	if len(group) > 0 {
+		s.settle(group)
+		if s.w.unfolded.len() > foldMust {
+			s.fold(2 * len(group))
+		}
+	}
+	if next != nil && next.at.CompareAndSwap(false, true) {
+		next.run()
+	}
+}
+
+// drain answers what has queued when the store is closed.
+func (s *Store) drain(group []*request) {
+	for {
+		select {
+		case next := <-s.queue:
+			s.turn(group, next)
+		default:
+			return
+		}
+	}
+}
+
+// settle checks, writes and answers a group.
+func (s *Store) settle(group []*request) {
+	if p := s.failure.Load(); p != nil {
+		for _, r := range group {
+			r.answer(0, *p)
+		}
+		return
+	}
+	w := &s.w
+	w.accepted, w.later = w.accepted[:0], w.later[:0]
+	clear(w.moved)
+	for _, r := range group {
+		switch s.check(r) {
+		case checkGood:
+			w.accepted = append(w.accepted, r)
+		case checkMoved:
+			s.conflicts.Add(1)
+			r.answer(0, auth.ErrConflict)
+		case checkAfter:
+			w.later = append(w.later, r)
+		}
+	}
+	if len(w.accepted) == 0 {
+		return
+	}
+	err := w.write(w.accepted)
+	if err == nil {
+		s.apply(w.accepted)
+		for _, r := range w.later {
+			s.conflicts.Add(1)
+			r.answer(0, auth.ErrConflict)
+		}
+		return
+	}
+	if faultOf(err) == faultInput && len(w.accepted)+len(w.later) > 1 {
+		// One of them is to blame, and the others shall not suffer for it. Those
+		// that stood behind another of the same subject get their own try.
+		s.overAgain(w.accepted, w.later)
+		return
+	}
+	err = s.judge(err)
+	for _, r := range w.accepted {
+		r.answer(0, err)
+	}
+	for _, r := range w.later {
+		r.answer(0, err)
+	}
+}
+
+// overAgain settles requests one by one.
+func (s *Store) overAgain(lists ...[]*request) {
+	var all []*request
+	for _, list := range lists {
+		all = append(all, list...)
+	}
+	for i := range all {
+		s.settle(all[i : i+1])
+	}
+}
+
+// What check finds.
+const (
+	checkGood  = iota
+	checkMoved // a fact has moved
+	checkAfter // good, unless what stands before it in the group gets written
+)
+
+// check compares what a settlement rests on with what is so.
+func (s *Store) check(r *request) int {
+	st := r.s
+	if st.Subject == "" {
+		return checkGood
+	}
+	// The committer is the only one who writes what is read here.
+	if st.Settings != s.settings.Load().Version || st.Version != s.version(st.Subject) {
+		return checkMoved
+	}
+	if st.Close != "" {
+		c, ok := s.challenges[st.Close]
+		if !ok || c.Subject != st.Subject {
+			return checkMoved // it went unanswered for so long that it was dropped
+		}
+		r.closes = c.seq
+	}
+	if st.Open != nil && s.challenges[st.Open.ID] != nil {
+		return checkMoved
+	}
+	if _, ok := s.w.moved[st.Subject]; ok {
+		return checkAfter
+	}
+	s.w.moved[st.Subject] = struct{}{}
+	return checkGood
+}
+
+// write writes settlements in one transaction and numbers their events.
+func (w *writer) write(group []*request) error {
+	return w.transaction(func() error {
+		for i, r := range group {
+			r.row.seq = w.lastEvent + 1 + int64(i)
+		}
+		if err := w.writeEvents(group); err != nil {
+			return fmt.Errorf("write events: %w", err)
+		}
+		opened := w.lastChallenge
+		for _, r := range group {
+			st := r.s
+			if st.Subject == "" {
+				continue
+			}
+			if st.Throttle != nil {
+				if err := w.writeThrottle(st.Subject, countsOf(st.Throttle), r.row.timeUS); err != nil {
+					return fmt.Errorf("write failures of %s: %w", st.Subject, err)
+				}
+			}
+			for i := range r.extra {
+				if _, err := w.exec(upsertSpent, r.extra[i].Authenticator, r.extra[i].Mark); err != nil {
+					return fmt.Errorf("write mark of authenticator %s: %w", r.extra[i].Authenticator, err)
+				}
+			}
+			for i, state := range r.states {
+				if state == nil {
+					continue
+				}
+				id := st.Spend[i].Authenticator
+				n, err := w.exec(updateState, state, id, st.Subject)
+				if err == nil && n != 1 {
+					err = errReferent
+				}
+				if err != nil {
+					return fmt.Errorf("write state of authenticator %s: %w", id, err)
+				}
+			}
+			if st.Close != "" {
+				if _, err := w.exec(deleteChallenge, r.closes); err != nil {
+					return fmt.Errorf("close challenge: %w", err)
+				}
+			}
+			if c := st.Open; c != nil {
+				opened++
+				_, err := w.exec(insertChallenge, opened, string(c.ID), c.Subject, c.Client, r.proven, micros(c.Expires))
+				if err != nil {
+					return fmt.Errorf("open challenge: %w", err)
+				}
+			}
+		}
+		return nil
+	})
+}
+
+func (w *writer) writeThrottle(subject string, c counts, at int64) error {
+	if c == (counts{}) {
+		_, err := w.exec(deleteThrottle, subject)
+		return err
+	}
+	_, err := w.exec(upsertThrottle, subject, int64(c.knowFailures), c.knowUntil, int64(c.haveFailures), c.haveUntil, at)
+	return err
+}
+
+// writeEvents appends the events, many to a statement.
+func (w *writer) writeEvents(group []*request) error {
+	for i, n := range eventRows {
+		for len(group) >= n {
+			args := w.args[:0]
+			for _, r := range group[:n] {
+				e := &r.row
+				args = append(args, e.seq, e.timeUS, e.subject, e.outcome, e.verdict, e.authenticator, e.mark, e.body)
+			}
+			w.args = args
+			if _, err := w.insertEvents[i].ExecContext(context.Background(), args...); err != nil {
+				return err
+			}
+			group = group[n:]
+		}
+	}
+	return nil
+}
+
+// applyLength is how many settlements are applied to memory at a time, so that
+// nobody who reads waits long.
+const applyLength = 32
+
+// apply moves memory to what was written, and answers.
+func (s *Store) apply(group []*request) {
+	w := &s.w
+	for rest := group; len(rest) > 0; {
+		part := rest[:min(applyLength, len(rest))]
+		s.mu.Lock()
+		for _, r := range part {
+			s.applyOne(r)
+		}
+		s.mu.Unlock()
+		rest = rest[len(part):]
+	}
+	w.lastEvent += int64(len(group))
+	s.backlog.Store(int64(w.unfolded.len()))
+	s.commits.Add(uint64(len(group)))
+	s.groups.Add(1)
+	s.transactions.Add(1)
+	if n := uint64(len(group)); n > s.largest.Load() {
+		s.largest.Store(n)
+	}
+	for _, r := range group {
+		r.answer(uint64(r.row.seq), nil)
+	}
+}
+
+// applyOne moves memory to one settlement that was written. mu must be held.
+func (s *Store) applyOne(r *request) {
+	w := &s.w
+	st := r.s
+	w.unfolded.push(&r.row)
+	if r.row.timeUS != 0 {
+		w.lastTime = r.row.timeUS
+	}
+	if st.Subject == "" {
+		s.clock++
+		return
+	}
+	was := s.version(st.Subject)
+	now := s.move(st.Subject)
+	if r.row.mark != auth.NoMark {
+		s.keepMark(st.Subject, r.row.authenticator, r.row.mark)
+	}
+	s.refresh(r, was, now)
+	if st.Close != "" {
+		s.challenges[st.Close].closed = true
+		delete(s.challenges, st.Close)
+	}
+	if st.Open != nil {
+		w.lastChallenge++
+		s.keepChallenge(&challenge{OpenChallenge: *st.Open, seq: w.lastChallenge})
+	}
+}
+
+// refresh brings the cached facts of a settlement's subject to its new
+// version, or drops them. mu must be held.
+func (s *Store) refresh(r *request, was, now int64) {
+	st := r.s
+	e, ok := s.factCache.GetEntryQuietly(st.Subject)
+	if !ok || e.Value.version != was {
+		return // what is there is seen to be old by its version
+	}
+	if r.states != nil {
+		s.factCache.Invalidate(st.Subject)
+		return
+	}
+	facts := e.Value
+	for i := range st.Spend {
+		sp := &st.Spend[i]
+		if sp.Mark == auth.NoMark {
+			continue
+		}
+		if p := facts.place(sp.Authenticator); p >= 0 {
+			facts.marks[p] = max(facts.marks[p], sp.Mark)
+		}
+	}
+	if st.Throttle != nil {
+		facts.throttle = countsOf(st.Throttle)
+	}
+	facts.version = now
+}
+
+// keepMark remembers a mark until it is folded. mu must be held.
+func (s *Store) keepMark(subject, authenticator string, spent int64) {
+	list := s.unfoldedMarks[subject]
+	for i := range list {
+		if list[i].authenticator == authenticator {
+			list[i].mark = max(list[i].mark, spent)
+			return
+		}
+	}
+	s.unfoldedMarks[subject] = append(list, mark{authenticator, spent})
+}
+
+// maxChallenges bounds the challenges that wait at the same time. Beyond it the
+// oldest is given up: whoever opens so many at once pushes out only logins that
+// have waited longer than they take.
+const maxChallenges = 1 << 18
+
+// keepChallenge keeps a challenge that was written. mu must be held.
+func (s *Store) keepChallenge(c *challenge) {
+	w := &s.w
+	s.challenges[c.ID] = c
+	w.waiting = append(w.waiting, c)
+	for len(s.challenges) > maxChallenges {
+		s.dropOldest()
+	}
+}
+
+// dropOldest gives up the oldest challenge. mu must be held.
+func (s *Store) dropOldest() {
+	w := &s.w
+	c := w.waiting[0]
+	w.waiting[0] = nil
+	w.waiting = w.waiting[1:]
+	if !c.closed {
+		delete(s.challenges, c.ID)
+		w.dropped = append(w.dropped, c.seq)
+	}
+}

@@ -1,0 +1,156 @@
+-- 0001: the first schema.
+--
+-- Why: everything that the engine and administrators keep. Times are
+-- microseconds since 1970 in UTC, 0 for "none"; IDs are text; lists are JSON
+-- that is only read back whole. What a login writes is one appended row of
+-- event; marks and search indexes follow behind it up to meta 'folded'.
+-- Old binary, new schema: there is no older binary.
+-- Undo: restore the backup taken before migrating; there are no down scripts.
+
+-- +goose Up
+
+-- Positions and counters that are single numbers.
+CREATE TABLE meta (
+	name  TEXT   NOT NULL PRIMARY KEY,
+	value BIGINT NOT NULL
+) WITHOUT ROWID;
+
+INSERT INTO meta (name, value) VALUES
+	('folded', 0), -- events up to this number are in spent and the event_ indexes
+	('settings', 1), -- version of applications, clients and groups
+	('clean', 1); -- 0 while a process has the database open
+
+-- Keys that seal secrets, wrapped by the key file.
+CREATE TABLE data_key (
+	id      INTEGER PRIMARY KEY,
+	wrapped BLOB NOT NULL
+);
+
+CREATE TABLE account (
+	id               TEXT    NOT NULL PRIMARY KEY,
+	name             TEXT    NOT NULL UNIQUE,
+	aliases          TEXT    NOT NULL, -- JSON
+	groups           TEXT    NOT NULL, -- JSON
+	enabled          BOOLEAN NOT NULL,
+	blocked          BOOLEAN NOT NULL,
+	block_reason     TEXT    NOT NULL,
+	blocked_until_us BIGINT  NOT NULL,
+	created_us       BIGINT  NOT NULL
+) WITHOUT ROWID;
+
+-- Every name that leads to an account, its own and its aliases: one name, one
+-- account.
+CREATE TABLE name (
+	name    TEXT NOT NULL PRIMARY KEY,
+	account TEXT NOT NULL REFERENCES account (id)
+) WITHOUT ROWID;
+CREATE INDEX name_account ON name (account);
+
+CREATE TABLE authenticator (
+	place      INTEGER PRIMARY KEY, -- order of creation, which is the order of preference
+	id         TEXT   NOT NULL UNIQUE,
+	account    TEXT   REFERENCES account (id), -- NULL if nobody holds it
+	factor     TEXT   NOT NULL,
+	label      TEXT   NOT NULL,
+	serial     TEXT   UNIQUE, -- NULL if it has none
+	created_us BIGINT NOT NULL,
+	state      BLOB   NOT NULL -- sealed as authenticator/state/id
+);
+CREATE INDEX authenticator_account ON authenticator (account, place);
+
+-- The newest moving factor that was accepted; it only rises. Marks of events
+-- after meta 'folded' are in those events.
+CREATE TABLE spent (
+	authenticator TEXT   NOT NULL PRIMARY KEY,
+	mark          BIGINT NOT NULL
+) WITHOUT ROWID;
+
+-- Consecutive failures of a subject: an account ID, or "?" and the pseudonym
+-- of a name that no account has.
+CREATE TABLE throttle (
+	subject       TEXT   NOT NULL PRIMARY KEY,
+	know_failures BIGINT NOT NULL,
+	know_until_us BIGINT NOT NULL,
+	have_failures BIGINT NOT NULL,
+	have_until_us BIGINT NOT NULL,
+	at_us         BIGINT NOT NULL -- time of the last event that changed it
+) WITHOUT ROWID;
+
+-- Logins that wait for an answer. The number only rises, so that new ones are
+-- appended.
+CREATE TABLE challenge (
+	seq        INTEGER PRIMARY KEY,
+	id         TEXT   NOT NULL,
+	subject    TEXT   NOT NULL,
+	client     TEXT   NOT NULL,
+	proven     TEXT   NOT NULL, -- JSON
+	expires_us BIGINT NOT NULL
+);
+
+-- The audit record. Only ever appended to.
+CREATE TABLE event (
+	seq           INTEGER PRIMARY KEY,
+	time_us       BIGINT NOT NULL,
+	subject       TEXT   NOT NULL,
+	outcome       BIGINT NOT NULL,
+	verdict       BIGINT NOT NULL,
+	authenticator TEXT   NOT NULL,
+	mark          BIGINT NOT NULL, -- spent by this event, -1 for none
+	body          TEXT   NOT NULL -- JSON, the rest of the record
+);
+
+-- The indexes below are filled behind the logins, up to meta 'folded'.
+CREATE TABLE event_subject (
+	subject TEXT   NOT NULL,
+	seq     BIGINT NOT NULL,
+	PRIMARY KEY (subject, seq)
+) WITHOUT ROWID;
+
+CREATE TABLE event_outcome (
+	outcome BIGINT NOT NULL,
+	seq     BIGINT NOT NULL,
+	PRIMARY KEY (outcome, seq)
+) WITHOUT ROWID;
+
+-- The first event of each hour since 1970. Clocks jump, so this says no more
+-- than that: an event of that hour has this number or a higher one.
+CREATE TABLE event_hour (
+	hour BIGINT NOT NULL PRIMARY KEY,
+	seq  BIGINT NOT NULL
+);
+
+CREATE TABLE application (
+	name       TEXT   NOT NULL PRIMARY KEY,
+	created_us BIGINT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE client (
+	id             TEXT    NOT NULL PRIMARY KEY,
+	name           TEXT    NOT NULL UNIQUE,
+	door           TEXT    NOT NULL,
+	application    TEXT    NOT NULL,
+	source         TEXT    NOT NULL,
+	mode           TEXT    NOT NULL,
+	password       TEXT    NOT NULL,
+	secrets        BLOB    NOT NULL, -- sealed as client/secrets/id
+	lax            BOOLEAN NOT NULL, -- accepts requests without Message-Authenticator
+	rate           BIGINT  NOT NULL,
+	attributes     TEXT    NOT NULL, -- JSON
+	created_us     BIGINT  NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE account_group (
+	name       TEXT   NOT NULL PRIMARY KEY,
+	attributes TEXT   NOT NULL, -- JSON
+	created_us BIGINT NOT NULL
+) WITHOUT ROWID;
+
+-- Administrative changes. Only ever appended to.
+CREATE TABLE act (
+	seq     INTEGER PRIMARY KEY,
+	time_us BIGINT NOT NULL,
+	actor   TEXT   NOT NULL,
+	action  TEXT   NOT NULL,
+	subject TEXT   NOT NULL,
+	detail  TEXT   NOT NULL
+);

@@ -1,0 +1,118 @@
+package store
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"sallyport/auth"
+)
+
+// The text of the statements. It is the same for SQLite and PostgreSQL, which
+// is why times are numbers, nothing asks the database for the time, and every
+// key is given by us.
+const (
+	accountColumns = `a.id, a.name, a.aliases, a.groups, a.enabled, a.blocked, a.block_reason, a.blocked_until_us, a.created_us`
+
+	selectName  = `SELECT account FROM name WHERE name = $1`
+	selectFacts = `SELECT ` + accountColumns + `,
+			t.know_failures, t.know_until_us, t.have_failures, t.have_until_us,
+			x.id, x.factor, x.label, x.serial, x.created_us, x.state, p.mark
+		FROM account a
+		LEFT JOIN throttle t ON t.subject = a.id
+		LEFT JOIN authenticator x ON x.account = a.id
+		LEFT JOIN spent p ON p.authenticator = x.id
+		WHERE a.id = $1 ORDER BY x.place`
+	selectThrottle = `SELECT know_failures, know_until_us, have_failures, have_until_us FROM throttle WHERE subject = $1`
+
+	insertEventHead = `INSERT INTO event (seq, time_us, subject, outcome, verdict, authenticator, mark, body) VALUES `
+	eventColumns    = `seq, time_us, subject, outcome, verdict, authenticator, mark, body`
+	eventWidth      = 8
+
+	upsertThrottle = `INSERT INTO throttle (subject, know_failures, know_until_us, have_failures, have_until_us, at_us)
+		VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (subject) DO UPDATE SET know_failures = excluded.know_failures, know_until_us = excluded.know_until_us,
+			have_failures = excluded.have_failures, have_until_us = excluded.have_until_us, at_us = excluded.at_us`
+	deleteThrottle = `DELETE FROM throttle WHERE subject = $1`
+	upsertSpent    = `INSERT INTO spent (authenticator, mark) VALUES ($1, $2)
+		ON CONFLICT (authenticator) DO UPDATE SET mark = excluded.mark WHERE excluded.mark > spent.mark`
+	updateState     = `UPDATE authenticator SET state = $1 WHERE id = $2 AND account = $3`
+	insertChallenge = `INSERT INTO challenge (seq, id, subject, client, proven, expires_us) VALUES ($1, $2, $3, $4, $5, $6)`
+	deleteChallenge = `DELETE FROM challenge WHERE seq = $1`
+
+	insertSubjectHead = `INSERT INTO event_subject (subject, seq) VALUES `
+	insertOutcomeHead = `INSERT INTO event_outcome (outcome, seq) VALUES `
+	insertHour        = `INSERT INTO event_hour (hour, seq) VALUES ($1, $2) ON CONFLICT (hour) DO NOTHING`
+	updateMeta        = `UPDATE meta SET value = $2 WHERE name = $1`
+	selectMeta        = `SELECT value FROM meta WHERE name = $1`
+
+	authenticatorColumns = `x.place, x.id, x.account, x.factor, x.label, x.serial, x.created_us, x.state, p.mark`
+	authenticatorTables  = ` FROM authenticator x LEFT JOIN spent p ON p.authenticator = x.id `
+)
+
+// placeholders returns rows times "(?, ?, ...)" for a multi-row INSERT. With
+// numbers, "$1", the same statement costs the driver one more call and one
+// more string for each parameter.
+func placeholders(rows, width int) string {
+	row := "(" + strings.Repeat("?, ", width-1) + "?)"
+	return strings.Repeat(row+", ", rows-1) + row
+}
+
+// An accountRow is one row of the table account.
+type accountRow struct {
+	id, name, aliases, groups string
+	enabled, blocked          bool
+	blockReason               string
+	blockedUntil, created     int64
+}
+
+// fields returns where accountColumns are scanned to.
+func (r *accountRow) fields() []any {
+	return []any{&r.id, &r.name, &r.aliases, &r.groups, &r.enabled, &r.blocked, &r.blockReason, &r.blockedUntil, &r.created}
+}
+
+func (r *accountRow) account() (auth.Account, error) {
+	a := auth.Account{
+		ID: r.id, Name: r.name, Enabled: r.enabled, Blocked: r.blocked, BlockReason: r.blockReason,
+		BlockedUntil: timeOf(r.blockedUntil), Created: timeOf(r.created),
+	}
+	var err error
+	if a.Aliases, err = stringsOf(r.aliases); err != nil {
+		return a, fmt.Errorf("decode aliases of account %s: %w", r.id, err)
+	}
+	if a.Groups, err = stringsOf(r.groups); err != nil {
+		return a, fmt.Errorf("decode groups of account %s: %w", r.id, err)
+	}
+	return a, nil
+}
+
+// textOf writes a list as JSON; an empty one is "[]".
+func textOf[T any](list []T) string {
+	if len(list) == 0 {
+		return "[]"
+	}
+	b, err := json.Marshal(list)
+	if err != nil {
+		panic(err) // lists of strings always encode
+	}
+	return string(b)
+}
+
+// stringsOf reads what textOf wrote; an empty list is nil.
+func stringsOf(text string) ([]string, error) {
+	if text == "[]" {
+		return nil, nil
+	}
+	var list []string
+	err := json.Unmarshal([]byte(text), &list)
+	return list, err
+}
+
+func attributesOf(text string) ([]auth.ReplyAttribute, error) {
+	if text == "[]" {
+		return nil, nil
+	}
+	var list []auth.ReplyAttribute
+	err := json.Unmarshal([]byte(text), &list)
+	return list, err
+}
