@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 )
 
@@ -115,6 +116,21 @@ func MatchedNext(mark int64, next Secret) Finding {
 
 // Mismatched says that the evidence does not prove the authenticator, and why.
 func Mismatched(why Outcome) Finding { return Finding{outcome: why} }
+
+// The methods below keep a new state out of everything that prints: fmt calls
+// no method of an unexported field.
+
+func (f Finding) String() string {
+	switch {
+	case f.match:
+		return "match"
+	case f.outcome == 0:
+		return "not mine"
+	}
+	return f.outcome.String()
+}
+func (f Finding) GoString() string     { return f.String() }
+func (f Finding) LogValue() slog.Value { return slog.StringValue(f.String()) }
 
 // Match reports whether the evidence proved the authenticator.
 func (f Finding) Match() bool { return f.match }

@@ -33,12 +33,12 @@ const (
 	maxMemoryKiB   = 256 << 10
 	maxIterations  = 16
 	maxParallelism = 16
-	maxWork        = 1 << 20 // KiB times passes: about a second of one core
+	maxWork        = 512 << 10 // KiB times passes: about a second of one core
 )
 
 // Check returns an error if p cannot be computed, or costs more than this
 // program is willing to spend on one hash: 256 MiB, 16 passes, 16 threads, and
-// 1 GiB of memory touched in all passes together.
+// 512 MiB of memory touched in all passes together.
 func (p Params) Check() error {
 	switch {
 	case p.Parallelism < 1 || p.Parallelism > maxParallelism:

@@ -145,9 +145,9 @@ func signedReply(t *testing.T, s Secret, code Code, request *Packet, attributes 
 
 // unsignedReply has a right Response Authenticator and nothing else, as the
 // replies of old servers, and of the forger of CVE-2024-3596.
-func unsignedReply(t *testing.T, s Secret, code Code, request *Packet) []byte {
+func unsignedReply(t *testing.T, s Secret, code Code, request *Packet, attributes ...Attribute) []byte {
 	t.Helper()
-	p := &Packet{Code: code, Identifier: request.Identifier}
+	p := &Packet{Code: code, Identifier: request.Identifier, Attributes: attributes}
 	b, err := p.Append(nil)
 	if err != nil {
 		t.Error(err)
@@ -233,6 +233,9 @@ func TestExchangeSaysWhyThereIsNoReply(t *testing.T) {
 			func(e *NoReplyError) bool { return e.Forged > 0 }, "the shared secret probably differs"},
 		{"no Message-Authenticator", func(p *Packet) [][]byte { return [][]byte{unsignedReply(t, secret, AccessAccept, p)} },
 			func(e *NoReplyError) bool { return e.Unsigned > 0 && e.Forged == 0 }, "without Message-Authenticator"},
+		{"a wrong Message-Authenticator under a right Response Authenticator", func(p *Packet) [][]byte {
+			return [][]byte{unsignedReply(t, secret, AccessAccept, p, Attribute{MessageAuthenticator, make([]byte, 16)})}
+		}, func(e *NoReplyError) bool { return e.Forged > 0 && e.Unsigned == 0 }, "wrong signature"},
 		{"noise", func(*Packet) [][]byte { return [][]byte{[]byte("noise")} },
 			func(e *NoReplyError) bool { return e.Other > 0 }, "no reply to it"},
 	}

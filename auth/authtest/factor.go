@@ -28,7 +28,8 @@ type FactorCase struct {
 
 	// Right returns the n-th evidence, counted from 0, that proves the
 	// authenticator, and the time at which it does: the n-th code on a sheet,
-	// the code of the n-th time step. The suite calls for 0, 1 and 2.
+	// the code of the n-th time step. The suite calls for 0, 1 and 2. It must
+	// not be a text that an error message could hold by chance.
 	Right func(b auth.Bound, n int) (auth.Evidence, time.Time)
 
 	// Wrong returns evidence of the factor's own kind that proves nothing:

@@ -32,11 +32,7 @@ type Factor struct {
 
 var _ auth.Factor = (*Factor)(nil)
 
-const (
-	name = "password"
-
-	verified auth.Outcome = 1002 // the catalogue's "password-verified"
-)
+const name = "password"
 
 const (
 	minLength = 8    // characters; SP 800-63B-4, Section 3.1.1.2, for a password that is one factor of several
@@ -51,7 +47,7 @@ func (f *Factor) Info() auth.Info {
 		Name:     name,
 		Title:    "Password",
 		Category: auth.Know,
-		Verified: verified,
+		Verified: auth.PasswordVerified,
 	}
 }
 

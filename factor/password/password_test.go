@@ -2,9 +2,12 @@ package password
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -77,8 +80,10 @@ func TestConformance(t *testing.T) {
 }
 
 func TestConformanceOfImportedHashes(t *testing.T) {
+	// Some of each kind; TestImportedHashes has them all.
+	kinds := []string{"bcrypt 2a", "SHA-512 crypt with rounds", "PBKDF2 sha256", "scrypt", "salted sha1"}
 	for _, h := range foreignHashes {
-		if h.password == plainText && h.name != "yescrypt, Debian's cost" {
+		if slices.Contains(kinds, h.name) && h.password == plainText {
 			t.Run(h.name, func(t *testing.T) {
 				authtest.TestFactor(t, suite(newFactor(), auth.Binding{Secret: auth.Secret(h.hash), Hashed: true}, h.password))
 			})
@@ -191,6 +196,30 @@ func TestPasswordsThatFollowNoRule(t *testing.T) {
 	}
 }
 
+// An empty password is never right (CVE-2017-14623), not even to a hash of the
+// empty password, as another system may have kept for "no password".
+func TestEmptyPasswordIsNeverRight(t *testing.T) {
+	f := newFactor()
+	var own auth.Secret
+	if err := f.Lanes.Do(t.Context(), func(lane kdf.Lane) { own = f.hash(lane, nil) }); err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256([]byte("saltsalt"))
+	imported := importMark + "{SSHA256}" + base64.StdEncoding.EncodeToString(append(sum[:], "saltsalt"...))
+	for _, state := range []auth.Secret{own, auth.Secret(imported)} {
+		wantMismatch(t, f, auth.Authenticator{ID: "a", State: state}, "the empty password", "")
+	}
+}
+
+func TestStateOfOtherLengthsIsAnError(t *testing.T) {
+	for _, lengths := range [][2]int{{saltSize, 31}, {saltSize, 33}, {saltSize, 16}, {15, keySize}, {17, keySize}} {
+		h := kdf.Hash{Params: small, Salt: make([]byte, lengths[0]), Key: make([]byte, lengths[1])}
+		if _, err := parse([]byte(h.PHC())); err == nil {
+			t.Errorf("a state with a salt of %d octets and a key of %d is read as ours", lengths[0], lengths[1])
+		}
+	}
+}
+
 // Two evidences would be two guesses for the price of one.
 func TestOnlyTheFirstPasswordIsJudged(t *testing.T) {
 	f := newFactor()
@@ -272,6 +301,15 @@ func TestImportedHashes(t *testing.T) {
 			wantMismatch(t, f, a, "wrong last letter, after the replacement", h.password[:len(h.password)-1]+"_")
 		})
 	}
+}
+
+func TestHashOfADebianAccount(t *testing.T) {
+	f := newFactor()
+	a := bind(t, f, auth.Binding{Secret: auth.Secret(debianHash), Hashed: true})
+	if !verify(t, f, a, plainText).Match() {
+		t.Error("the right password does not match")
+	}
+	wantMismatch(t, f, a, "a wrong password", plainText+"x")
 }
 
 // Other systems hashed what was typed, mostly composed; devices that type

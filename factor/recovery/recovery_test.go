@@ -221,6 +221,24 @@ func TestEveryAnswerCostsTheSame(t *testing.T) {
 	}
 }
 
+// The story at the engine: a code opens once, its twin in another spelling is a
+// replay, and neighbours stay good.
+func TestCodeOpensOnceAtAnyClient(t *testing.T) {
+	w := authtest.NewWorld(t, newFactor())
+	alice, bob := w.AddAccount("alice"), w.AddAccount("bob")
+	sheet := w.Bind(alice, name, auth.Binding{})
+	w.Bind(bob, name, auth.Binding{})
+
+	w.Want(w.Try("gateway", "bob", auth.Code(sheet.Codes[0])), auth.Reject, auth.RecoveryCodeWrong)
+	w.Want(w.Try("gateway", "nobody", auth.Code(sheet.Codes[0])), auth.Reject, auth.UserNotFound)
+	w.Want(w.Try("gateway", "alice", auth.Code(sheet.Codes[0])), auth.Accept, auth.RecoveryCodeVerified)
+	w.Want(w.Try("gateway", "alice", auth.Code(sheet.Codes[0])), auth.Reject, auth.RecoveryCodeUsed)
+	w.Want(w.Try("gateway", "alice", auth.Code(strings.ToLower(sheet.Codes[0])+" ")), auth.Reject, auth.RecoveryCodeUsed)
+	asked := w.Try("asking-gateway", "alice")
+	w.Want(asked, auth.Challenge, auth.OATHCodePending)
+	w.Want(w.Answer(asked, "asking-gateway", "alice", auth.Code(sheet.Codes[1])), auth.Accept, auth.RecoveryCodeVerified)
+}
+
 func TestStateKeepsNoCode(t *testing.T) {
 	_, b := bind(t, newFactor(), "a")
 	for _, code := range b.Codes {
