@@ -116,11 +116,15 @@ func (a *Admin) Why(ctx context.Context, reference string) (WhyView, error) {
 		return WhyView{}, problem(err, fmt.Sprintf("no login has the reference %s", a.References.Of(seq)), "read the eight characters again; each names one login of this installation")
 	}
 	m := ev.Outcome.Meaning()
+	person := m.Person
+	if ev.Verdict == auth.Ignore || ev.Verdict == auth.Unavailable {
+		person = "Nothing: there was no answer, so the application reports a time-out."
+	}
 	return WhyView{
 		EventView:     a.viewEvent(&ev),
 		Authenticator: ev.Authenticator,
 		Stage:         string(m.Stage),
-		Person:        m.Person,
+		Person:        person,
 		HelpDesk:      m.HelpDesk,
 		Administrator: m.Administrator,
 		Remedy:        m.Remedy,

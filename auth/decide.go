@@ -73,15 +73,17 @@ func (e *Engine) Decide(ctx context.Context, at Attempt) Decision {
 	if err != nil {
 		return e.unavailable(ctx, at, "read facts", err)
 	}
-	waited, ok := e.turns.take(ctx, facts.Subject)
-	if !ok {
-		if ctx.Err() != nil {
-			return e.unavailable(ctx, at, "wait for other attempts on the account", ctx.Err())
+	waited := false
+	if !e.refusesUnseen(at, facts) {
+		var ok bool
+		if waited, ok = e.turns.take(ctx, facts.Subject); !ok {
+			if ctx.Err() != nil {
+				return e.unavailable(ctx, at, "wait for other attempts on the account", ctx.Err())
+			}
+			return e.crowded(ctx, at, facts)
 		}
-		return e.crowded(ctx, at, facts)
+		defer e.turns.done(facts.Subject)
 	}
-	defer e.turns.done(facts.Subject)
-
 	for round := range maxRounds {
 		if waited || round > 0 {
 			if facts, err = e.Store.Snapshot(ctx, q, true); err != nil {
@@ -89,7 +91,7 @@ func (e *Engine) Decide(ctx context.Context, at Attempt) Decision {
 			}
 			waited = false
 		}
-		t := trial{engine: e, at: at, facts: facts, readable: readable, started: e.Stopwatch()}
+		t := e.newTrial(at, facts, readable)
 		s, d := t.judge(ctx)
 		if errors.Is(t.err, context.Canceled) || errors.Is(t.err, context.DeadlineExceeded) {
 			return e.unavailable(ctx, at, "verify evidence", t.err)
@@ -103,6 +105,18 @@ func (e *Engine) Decide(ctx context.Context, at Attempt) Decision {
 		}
 	}
 	return e.unavailable(ctx, at, "commit the verdict", errors.New("the account's facts moved at every try"))
+}
+
+// refusesUnseen reports whether the attempt will be refused without being
+// evaluated, as far as these facts go. It then need not wait for its turn: a
+// storm on a throttled account is turned away as fast as it comes.
+func (e *Engine) refusesUnseen(at Attempt, facts Facts) bool {
+	client := facts.Settings.Client(at.Client)
+	if client == nil {
+		return false
+	}
+	held, _ := e.Limits.held(facts.Throttle, Require(client), at.Time)
+	return held != 0
 }
 
 // query says which facts an attempt needs. readable is false if nobody can
@@ -150,11 +164,10 @@ func (e *Engine) unavailable(ctx context.Context, at Attempt, doing string, err 
 // crowded refuses an attempt because too many others on the same account are
 // under way. It is recorded, but nothing is evaluated or counted.
 func (e *Engine) crowded(ctx context.Context, at Attempt, facts Facts) Decision {
-	t := trial{engine: e, at: at, facts: facts, readable: true, started: e.Stopwatch()}
+	t := e.newTrial(at, facts, true)
 	t.reach()
 	t.step(StageVerdict, false, strconv.Itoa(maxTurns)+" other attempts on this account were under way")
 	s, d := t.settle(TooManyAtOnce)
-	s.Subject = "" // rests on no facts
 	d, err := e.commit(ctx, s, d)
 	if err != nil {
 		return e.unavailable(ctx, at, "commit the verdict", err)
@@ -194,6 +207,13 @@ type trial struct {
 	err      error // a fault of a factor
 }
 
+func (e *Engine) newTrial(at Attempt, facts Facts, readable bool) *trial {
+	return &trial{
+		engine: e, at: at, facts: facts, readable: readable, started: e.Stopwatch(),
+		trace: make([]Step, 0, 7), throttle: facts.Throttle, mark: NoMark,
+	}
+}
+
 // step adds a line to the trace; its time is what has passed since the last.
 func (t *trial) step(stage Stage, ok bool, note string) {
 	now := t.engine.Stopwatch()
@@ -203,9 +223,6 @@ func (t *trial) step(stage Stage, ok bool, note string) {
 
 // judge forms the verdict. Apart from the factors that it calls it is pure.
 func (t *trial) judge(ctx context.Context) (Settlement, Decision) {
-	t.trace = make([]Step, 0, 7)
-	t.throttle = t.facts.Throttle
-	t.mark = NoMark
 	t.reach()
 
 	client := t.facts.Settings.Client(t.at.Client)
@@ -291,36 +308,18 @@ func (t *trial) account() Outcome {
 	return 0
 }
 
-// held says whether earlier failures forbid to evaluate anything now. The
-// count of the second factor holds every login; that of the first only those
-// in which we would check it.
+// held says whether earlier failures forbid to evaluate anything now.
 func (t *trial) held(need Requirement) Outcome {
-	l := t.engine.Limits
-	type class struct {
-		name  string
-		limit Limit
-		count Count
+	why, by := t.engine.Limits.held(t.throttle, need, t.at.Time)
+	switch why {
+	case HardStopped:
+		t.counted = by.Failures
+		t.step(StagePolicy, false, strconv.Itoa(by.Failures)+" consecutive failures; only a person can unlock")
+	case Throttled:
+		t.counted = by.Failures
+		t.step(StagePolicy, false, strconv.Itoa(by.Failures)+" consecutive failures; nothing is evaluated until "+by.Until.UTC().Format(time.RFC3339))
 	}
-	classes := [2]class{{"code", l.Have, t.throttle.Have}, {"password", l.Know, t.throttle.Know}}
-	checked := classes[:1]
-	if need.Know {
-		checked = classes[:]
-	}
-	for _, c := range checked {
-		if c.limit.Stopped(c.count) || t.throttle.Stopped() {
-			t.counted = c.count.Failures
-			t.step(StagePolicy, false, strconv.Itoa(c.count.Failures)+" consecutive "+c.name+" failures; only a person can unlock")
-			return HardStopped
-		}
-	}
-	for _, c := range checked {
-		if c.limit.Waiting(c.count, t.at.Time) {
-			t.counted = c.count.Failures
-			t.step(StagePolicy, false, strconv.Itoa(c.count.Failures)+" consecutive "+c.name+" failures; nothing is evaluated until "+c.count.Until.UTC().Format(time.RFC3339))
-			return Throttled
-		}
-	}
-	return 0
+	return why
 }
 
 // continued returns the challenge that the attempt answers, nil if it is a
@@ -635,6 +634,11 @@ func (t *trial) settle(o Outcome) (Settlement, Decision) {
 	// One whose answer nobody looked at can be answered still.
 	if c := t.facts.Challenge; c != nil && c.Client == t.at.Client && t.answered && t.err == nil {
 		s.Close = c.ID
+	}
+	if m.Verdict == Reject && s.Throttle == nil && s.Close == "" {
+		// A refusal that changes nothing may rest on stale facts: it tells
+		// nothing that they would have kept back.
+		s.Subject = ""
 	}
 	t.step(StageVerdict, m.Verdict == Accept || m.Verdict == Challenge, m.Verdict.String())
 	s.Event = Event{

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"sallyport/auth"
@@ -275,6 +276,43 @@ func TestParallelGuessesStayWithinTheLimit(t *testing.T) {
 	for _, b := range w.Store.Breaches() {
 		t.Errorf("invariant broken: %s", b)
 	}
+}
+
+// A crowd on an account is refused without being evaluated, and its refusals
+// clear no count: they did once, and the first guess of a storm went uncounted.
+func TestACrowdClearsNoCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		a, phone := alice(w)
+		wrong := phone.wrong()
+		w.Want(w.Try("gateway", "alice", wrong), auth.Reject, auth.OATHCodeIncorrect)
+
+		// One attempt holds the turn inside its factor, and 63 wait behind it.
+		held := holding{Factor: w.Engine.Factors[1], leave: make(chan struct{})}
+		w.Engine.Factors[1] = &held
+		for range 64 {
+			go w.Engine.Decide(context.Background(), w.Attempt("gateway", "alice", wrong))
+		}
+		synctest.Wait()
+		w.Want(w.Try("gateway", "alice", wrong), auth.Reject, auth.TooManyAtOnce)
+
+		close(held.leave)
+		synctest.Wait()
+		if got := w.Store.ThrottleOf(a.ID).Have.Failures; got != auth.DefaultLimits.Have.Free {
+			t.Errorf("%d failures counted; want %d", got, auth.DefaultLimits.Have.Free)
+		}
+	})
+}
+
+// holding is a factor whose Verify waits.
+type holding struct {
+	auth.Factor
+	leave chan struct{}
+}
+
+func (h *holding) Verify(ctx context.Context, a auth.Authenticator, at auth.Attempt) (auth.Finding, error) {
+	<-h.leave
+	return h.Factor.Verify(ctx, a, at)
 }
 
 // Gitea CVE-2021-45331, CVE-2026-20779: one code released to 64 connections at

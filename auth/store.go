@@ -31,7 +31,8 @@ type Store interface {
 	// s.Version or the settings are no longer at s.Settings. Any other error
 	// means that nothing may be told to anyone.
 	//
-	// A settlement without Subject rests on no facts and carries only an event.
+	// A settlement without Subject rests on no facts and carries only an event;
+	// the event may name a subject all the same.
 	Commit(ctx context.Context, s Settlement) (seq uint64, err error)
 }
 

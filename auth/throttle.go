@@ -53,6 +53,23 @@ func (t Throttle) Stopped() bool { return t.Know.Failures+t.Have.Failures >= max
 // Waiting reports whether an attempt at t comes too early to be evaluated.
 func (l Limit) Waiting(c Count, t time.Time) bool { return t.Before(c.Until) }
 
+// held says whether failures so far forbid to evaluate an attempt at at, and
+// by which count. That of the second factor holds every login; that of the
+// first only those in which we would check it.
+func (l Limits) held(t Throttle, need Requirement, at time.Time) (Outcome, Count) {
+	switch {
+	case l.Have.Stopped(t.Have) || t.Stopped():
+		return HardStopped, t.Have
+	case need.Know && l.Know.Stopped(t.Know):
+		return HardStopped, t.Know
+	case l.Have.Waiting(t.Have, at):
+		return Throttled, t.Have
+	case need.Know && l.Know.Waiting(t.Know, at):
+		return Throttled, t.Know
+	}
+	return 0, Count{}
+}
+
 // Failed returns c after one more failure at t.
 func (l Limit) Failed(c Count, t time.Time) Count {
 	c.Failures++

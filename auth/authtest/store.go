@@ -543,6 +543,7 @@ func (t *storeTest) allOrNothing() {
 	first := settle(t.snapshot("alice"), auth.OATHCodePending)
 	first.Open = &auth.OpenChallenge{ID: "c0", Subject: "id-alice", Client: "nas", Expires: Epoch.Add(time.Minute)}
 	t.commit(first)
+	t.reopen() // so that nothing but the commit writes in the moment of the failure
 	events := 1
 	closes := auth.ChallengeID("c0")
 	for n := 1; ; n++ {
@@ -729,6 +730,7 @@ func (t *storeTest) applyAtomic() {
 
 func (t *storeTest) applyAllOrNothing() {
 	t.account("alice")
+	t.reopen()
 	for n := 1; ; n++ {
 		before, settings, acts := t.snapshot("alice"), t.store.Settings().Version, t.actCount()
 		fired := t.under.FailWrite(n)
