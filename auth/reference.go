@@ -91,20 +91,20 @@ func (r References) Seq(typed string) (uint64, error) {
 
 func (r References) permute(n uint64, back bool) uint64 {
 	left, right := uint32(n>>20)&half, uint32(n)&half
+	b := make([]byte, aes.BlockSize)
+	round := func(i byte, v uint32) uint32 {
+		clear(b)
+		b[0] = i
+		binary.BigEndian.PutUint32(b[1:], v)
+		r.block.Encrypt(b, b)
+		return binary.BigEndian.Uint32(b) & half
+	}
 	for i := range byte(4) {
 		if back {
-			left, right = right^r.round(3-i, left), left
+			left, right = right^round(3-i, left), left
 		} else {
-			left, right = right, left^r.round(i, right)
+			left, right = right, left^round(i, right)
 		}
 	}
 	return uint64(left)<<20 | uint64(right)
-}
-
-func (r References) round(i byte, v uint32) uint32 {
-	var b [aes.BlockSize]byte
-	b[0] = i
-	binary.BigEndian.PutUint32(b[1:], v)
-	r.block.Encrypt(b[:], b[:])
-	return binary.BigEndian.Uint32(b[:]) & half
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -202,10 +203,6 @@ func (s *Store) commitAll() {
 		select {
 		case next = <-s.queue:
 		default:
-			if s.w.unfolded.len() > foldSoon {
-				s.background() // there is a moment
-				continue
-			}
 			if s.restless() {
 				idle.Reset(idleDelay)
 			}
@@ -239,9 +236,6 @@ func (s *Store) turn(group []*request, next *request) {
 	}
 	if len(group) > 0 {
 		s.settle(group)
-		if s.w.unfolded.len() > foldMust {
-			s.fold(2 * len(group))
-		}
 	}
 	if next != nil && next.at.CompareAndSwap(false, true) {
 		next.run()
@@ -288,6 +282,7 @@ func (s *Store) settle(group []*request) {
 	err := w.write(w.accepted)
 	if err == nil {
 		s.apply(w.accepted)
+		s.folded()
 		for _, r := range w.later {
 			s.conflicts.Add(1)
 			r.answer(0, auth.ErrConflict)
@@ -354,8 +349,11 @@ func (s *Store) check(r *request) int {
 	return checkGood
 }
 
-// write writes settlements in one transaction and numbers their events.
+// write writes settlements in one transaction and numbers their events. When
+// much is left to be folded, the transaction takes a part of that along, which
+// costs no fsync of its own.
 func (w *writer) write(group []*request) error {
+	w.folding.rewind()
 	return w.transaction(func() error {
 		for i, r := range group {
 			r.row.seq = w.lastEvent + 1 + int64(i)
@@ -404,6 +402,9 @@ func (w *writer) write(group []*request) error {
 					return fmt.Errorf("open challenge: %w", err)
 				}
 			}
+		}
+		if w.unfolded.len() > foldSoon {
+			return w.foldStep(foldAlong * len(group))
 		}
 		return nil
 	})
@@ -546,6 +547,10 @@ func (s *Store) keepChallenge(c *challenge) {
 	w.waiting = append(w.waiting, c)
 	for len(s.challenges) > maxChallenges {
 		s.dropOldest()
+	}
+	// Those that were answered leave their place in the queue behind.
+	if len(w.waiting) > 2*len(s.challenges)+1024 {
+		w.waiting = slices.DeleteFunc(w.waiting, func(c *challenge) bool { return c.closed })
 	}
 }
 

@@ -11,9 +11,13 @@ import (
 )
 
 const (
-	foldChunk = 256     // events folded in one transaction while nothing else is to do
-	foldSoon  = 4 << 10 // backlog from which every free moment is used
-	foldMust  = 64 << 10
+	// segment is how many events one part of the indexes covers. It is in the
+	// data of every release and cannot change.
+	segment = 16 << 10
+
+	foldChunk = 256         // rows written in one transaction of its own
+	foldSoon  = 2 * segment // backlog from which every group takes rows along
+	foldAlong = 4           // how many for each settlement; folding an event takes about two
 )
 
 // unfolded is the queue of events whose mark and index rows are not written
@@ -69,120 +73,191 @@ func (s *Store) background() {
 	}
 }
 
-// fold moves the marks of the oldest unfolded events into the table spent and
-// enters the events in the indexes, n at most. It reports whether it did.
-func (s *Store) fold(n int) bool {
-	w := &s.w
-	rows := w.unfolded.next(n)
-	if len(rows) == 0 {
-		return true
-	}
-	last := w.lastEvent - int64(w.unfolded.len()) + int64(len(rows))
-	err := w.transaction(func() error { return w.writeFold(rows, last) })
-	if err != nil {
-		s.judge(err)
-		s.log.Warn("marks and indexes could not be brought up to date; they will be later", "error", err)
-		return false
-	}
-	s.transactions.Add(1)
-	w.lastHour = hourOf(rows[len(rows)-1].timeUS)
+// A foldRun moves the marks of a number of events into the table spent and
+// enters the events in the indexes. It sorts what it has to write, so that
+// every page of a table is changed once for many rows, and writes it in small
+// parts between the logins. Only its last part moves meta 'folded': a run that
+// a restart has cut short begins again, and finds some rows there already.
+type foldRun struct {
+	n    int   // events
+	last int64 // number of the newest
 
-	s.mu.Lock()
-	for i := range rows {
-		s.dropMark(&rows[i])
-	}
-	s.mu.Unlock()
-	w.unfolded.drop(len(rows))
-	s.backlog.Store(int64(w.unfolded.len()))
-	return true
+	marks    []mark
+	subjects []subjectRow
+	outcomes []numberRow // outcome and segment
+	hours    []numberRow // hour and event
+
+	done, written int  // rows that are durable, and that are written
+	end           bool // the last part is written
 }
 
-// foldAll folds everything.
-func (s *Store) foldAll() error {
-	for s.w.unfolded.len() > 0 {
-		if !s.fold(4 * foldChunk) {
-			return fmt.Errorf("%d events are left to be folded at the next start", s.w.unfolded.len())
-		}
-	}
-	return nil
+type subjectRow struct {
+	segment int64
+	subject string
+	seq     int64
 }
 
-// writeFold writes what fold says. last is the number of the newest of rows.
-func (w *writer) writeFold(rows []unfoldedRow, last int64) error {
+type numberRow struct{ number, at int64 }
+
+// newFoldRun plans the folding of the oldest events, those of one segment at
+// most.
+func (w *writer) newFoldRun() *foldRun {
+	first := w.lastEvent - int64(w.unfolded.len()) + 1
+	rows := w.unfolded.next(int(segment - first%segment))
+	f := &foldRun{n: len(rows), last: first + int64(len(rows)) - 1, subjects: make([]subjectRow, 0, len(rows))}
 	marks := make(map[string]int64)
-	subjects := make([]indexRow, 0, len(rows))
-	outcomes := make([]indexRow, 0, len(rows))
-	hours := make([]indexRow, 0, 4)
+	outcomes := make(map[int64]bool)
 	hour := w.lastHour
 	for i := range rows {
 		r := &rows[i]
-		seq := last - int64(len(rows)-1-i)
+		seq := first + int64(i)
 		if r.mark != auth.NoMark {
 			if m, ok := marks[r.authenticator]; !ok || r.mark > m {
 				marks[r.authenticator] = r.mark
 			}
 		}
 		if r.subject != "" {
-			subjects = append(subjects, indexRow{r.subject, 0, seq})
+			f.subjects = append(f.subjects, subjectRow{seq / segment, r.subject, seq})
 		}
-		outcomes = append(outcomes, indexRow{"", r.outcome, seq})
-		// The newest hour suffices in the long run; after a jump of the clock
-		// the statement finds out what is there already.
+		if !outcomes[r.outcome] {
+			outcomes[r.outcome] = true
+			f.outcomes = append(f.outcomes, numberRow{r.outcome, seq / segment})
+		}
+		// When the clock jumps back to an hour that is there already, the
+		// statement finds out.
 		if h := hourOf(r.timeUS); h != hour {
-			hours = append(hours, indexRow{"", h, seq})
 			hour = h
+			f.hours = append(f.hours, numberRow{h, seq})
 		}
 	}
-	// In the order of the tables, so that neighbours are written together.
-	names := make([]string, 0, len(marks))
-	for id := range marks {
-		names = append(names, id)
+	f.marks = make([]mark, 0, len(marks))
+	for id, m := range marks {
+		f.marks = append(f.marks, mark{id, m})
 	}
-	slices.Sort(names)
-	for _, id := range names {
-		if _, err := w.exec(upsertSpent, id, marks[id]); err != nil {
-			return fmt.Errorf("write mark of authenticator %s: %w", id, err)
-		}
+	slices.SortFunc(f.marks, func(a, b mark) int { return cmp.Compare(a.authenticator, b.authenticator) })
+	slices.SortFunc(f.subjects, func(a, b subjectRow) int {
+		return cmp.Or(cmp.Compare(a.segment, b.segment), cmp.Compare(a.subject, b.subject), cmp.Compare(a.seq, b.seq))
+	})
+	return f
+}
+
+// rewind takes back what was written in a transaction that failed.
+func (f *foldRun) rewind() {
+	if f != nil {
+		f.written, f.end = f.done, false
 	}
-	order := func(a, b indexRow) int {
-		return cmp.Or(cmp.Compare(a.text, b.text), cmp.Compare(a.number, b.number), cmp.Compare(a.seq, b.seq))
+}
+
+// foldStep writes about n rows of the run that is under way, or of a new one,
+// in the transaction that is open.
+func (w *writer) foldStep(n int) error {
+	if w.folding == nil {
+		w.folding = w.newFoldRun()
 	}
-	slices.SortFunc(subjects, order)
-	slices.SortFunc(outcomes, order)
-	for i, n := range indexRows {
-		for ; len(subjects) >= n; subjects = subjects[n:] {
+	f := w.folding
+	marks := f.marks[min(f.written, len(f.marks)):]
+	marks = marks[:min(n, len(marks))]
+	f.written += len(marks)
+	n -= len(marks)
+	for i, rows := range indexRows {
+		for ; len(marks) >= rows; marks = marks[rows:] {
 			args := w.args[:0]
-			for _, r := range subjects[:n] {
-				args = append(args, r.text, r.seq)
+			for _, m := range marks[:rows] {
+				args = append(args, m.authenticator, m.mark)
+			}
+			w.args = args
+			if _, err := w.upsertMarks[i].ExecContext(context.Background(), args...); err != nil {
+				return fmt.Errorf("write marks: %w", err)
+			}
+		}
+	}
+	if f.written < len(f.marks) {
+		return nil
+	}
+	subjects := f.subjects[f.written-len(f.marks):]
+	subjects = subjects[:min(n, len(subjects))]
+	f.written += len(subjects)
+	for i, rows := range indexRows {
+		for ; len(subjects) >= rows; subjects = subjects[rows:] {
+			args := w.args[:0]
+			for _, r := range subjects[:rows] {
+				args = append(args, r.segment, r.subject, r.seq)
 			}
 			w.args = args
 			if _, err := w.insertSubjects[i].ExecContext(context.Background(), args...); err != nil {
 				return fmt.Errorf("index events by subject: %w", err)
 			}
 		}
-		for ; len(outcomes) >= n; outcomes = outcomes[n:] {
-			args := w.args[:0]
-			for _, r := range outcomes[:n] {
-				args = append(args, r.number, r.seq)
-			}
-			w.args = args
-			if _, err := w.insertOutcomes[i].ExecContext(context.Background(), args...); err != nil {
-				return fmt.Errorf("index events by outcome: %w", err)
-			}
+	}
+	if f.written < len(f.marks)+len(f.subjects) {
+		return nil
+	}
+	for _, r := range f.outcomes {
+		if _, err := w.exec(insertOutcome, r.number, r.at); err != nil {
+			return fmt.Errorf("index events by outcome: %w", err)
 		}
 	}
-	for _, h := range hours {
-		if _, err := w.exec(insertHour, h.number, h.seq); err != nil {
+	for _, r := range f.hours {
+		if _, err := w.exec(insertHour, r.number, r.at); err != nil {
 			return fmt.Errorf("index events by hour: %w", err)
 		}
 	}
-	_, err := w.exec(updateMeta, "folded", last)
+	f.end = true
+	_, err := w.exec(updateMeta, "folded", f.last)
 	return err
 }
 
-type indexRow struct {
-	text        string
-	number, seq int64
+// folded moves memory to what was folded in a transaction that is durable now.
+func (s *Store) folded() {
+	w := &s.w
+	f := w.folding
+	if f == nil {
+		return
+	}
+	f.done = f.written
+	if !f.end {
+		return
+	}
+	rows := w.unfolded.next(f.n)
+	w.lastHour = hourOf(rows[len(rows)-1].timeUS)
+	for ; len(rows) > 0; rows = rows[min(foldChunk, len(rows)):] {
+		s.mu.Lock()
+		for i := range rows[:min(foldChunk, len(rows))] {
+			s.dropMark(&rows[i])
+		}
+		s.mu.Unlock()
+	}
+	w.unfolded.drop(f.n)
+	w.folding = nil
+	s.backlog.Store(int64(w.unfolded.len()))
+}
+
+// fold writes n rows of what is left to be folded in a transaction of its own,
+// and reports whether it did.
+func (s *Store) fold(n int) bool {
+	w := &s.w
+	if w.unfolded.len() == 0 {
+		return true
+	}
+	w.folding.rewind()
+	if err := w.transaction(func() error { return w.foldStep(n) }); err != nil {
+		s.putOff("bring marks and indexes up to date", err)
+		return false
+	}
+	s.transactions.Add(1)
+	s.w.late = false
+	s.folded()
+	return true
+}
+
+// foldAll folds everything.
+func (s *Store) foldAll() error {
+	for s.w.unfolded.len() > 0 {
+		if !s.fold(4 * segment) {
+			return fmt.Errorf("%d events are left to be folded at the next start", s.w.unfolded.len())
+		}
+	}
+	return nil
 }
 
 // hourOf returns the hour since 1970 of a time in microseconds.
@@ -268,8 +343,7 @@ func (s *Store) purge() {
 			return nil
 		})
 		if err != nil {
-			s.judge(err)
-			s.log.Warn("expired challenges could not be removed; they will be later", "error", err)
+			s.putOff("remove expired challenges", err)
 			return
 		}
 		s.transactions.Add(1)
@@ -283,8 +357,17 @@ func (s *Store) purge() {
 		w.lastPurge, w.purgeAt = w.lastTime, "?"
 	}
 	if err := s.purgeUnknowns(); err != nil {
-		s.judge(err)
-		s.log.Warn("old counts of unknown names could not be removed; they will be later", "error", err)
+		s.putOff("remove old counts of unknown names", err)
+	}
+}
+
+// putOff says once that something in the background failed and is left for
+// later, until something succeeds again.
+func (s *Store) putOff(what string, err error) {
+	s.judge(err)
+	if !s.w.late {
+		s.w.late = true
+		s.log.Warn("work in the background failed and is tried again", "work", what, "error", err)
 	}
 }
 

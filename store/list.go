@@ -245,8 +245,8 @@ func (s *Store) events(ctx context.Context, f admin.EventFilter) ([]auth.Event, 
 		q.after = max(q.after, from)
 	}
 	parts := []func() error{
-		func() error { return q.read(ctx, tx, q.indexed(), q.after, folded) },
-		func() error { return q.read(ctx, tx, eventTable, max(q.after, folded), math.MaxInt64) },
+		func() error { return q.readFolded(ctx, tx, folded) },
+		func() error { return q.read(ctx, tx, max(q.after, folded), math.MaxInt64) },
 	}
 	if f.Newest {
 		slices.Reverse(parts)
@@ -272,35 +272,86 @@ type eventQuery struct {
 	found          []auth.Event
 }
 
-const eventTable = ` FROM event e WHERE `
-
-// indexed returns the tables that lead to the folded events.
-func (q *eventQuery) indexed() string {
-	switch {
-	case q.subject != "":
-		return ` FROM event_subject i JOIN event e ON e.seq = i.seq WHERE i.subject = $1 AND `
-	case q.outcome != 0:
-		return ` FROM event_outcome i JOIN event e ON e.seq = i.seq WHERE i.outcome = $2 AND `
-	}
-	return eventTable
-}
-
-// read appends the matching events with numbers above after, up to last.
-func (q *eventQuery) read(ctx context.Context, tx *sql.Tx, from string, after, last int64) error {
-	if q.left == 0 || after >= last {
+// readFolded appends the matching events that are in the indexes.
+func (q *eventQuery) readFolded(ctx context.Context, tx *sql.Tx, folded int64) error {
+	if q.after >= folded {
 		return nil
 	}
-	key, order := "e.seq", ""
-	if from != eventTable {
-		key = "i.seq"
-	}
+	order := ""
 	if q.newest {
 		order = " DESC"
 	}
-	rows, err := tx.QueryContext(ctx, `SELECT e.seq, e.time_us, e.subject, e.outcome, e.verdict, e.authenticator, e.mark, e.body`+
-		from+key+` > $3 AND `+key+` <= $4 AND e.time_us >= $5
+	first, last := (q.after+1)/segment, folded/segment
+	switch {
+	case q.subject != "":
+		stmt, err := tx.PrepareContext(ctx, selectEvents+` FROM event_subject i JOIN event e ON e.seq = i.seq
+			WHERE i.segment = $7 AND i.subject = $1 AND i.seq > $3 AND i.seq <= $4 AND e.time_us >= $5
+				AND ($2 = 0 OR e.outcome = $2) ORDER BY i.seq`+order+` LIMIT $6`)
+		if err != nil {
+			return err
+		}
+		defer stmt.Close()
+		for i := range last - first + 1 {
+			at := first + i
+			if q.newest {
+				at = last - i
+			}
+			if q.left == 0 {
+				return nil
+			}
+			rows, err := stmt.QueryContext(ctx, q.subject, q.outcome, q.after, folded, q.since, q.left, at)
+			if err := q.take(rows, err); err != nil {
+				return err
+			}
+		}
+		return nil
+	case q.outcome != 0:
+		var segments []int64
+		rows, err := tx.QueryContext(ctx, `SELECT segment FROM event_outcome
+			WHERE outcome = $1 AND segment >= $2 AND segment <= $3 ORDER BY segment`+order, q.outcome, first, last)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var at int64
+			if err := rows.Scan(&at); err != nil {
+				return err
+			}
+			segments = append(segments, at)
+		}
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		for _, at := range segments {
+			if err := q.read(ctx, tx, max(q.after, at*segment-1), min(folded, (at+1)*segment-1)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return q.read(ctx, tx, q.after, folded)
+}
+
+const selectEvents = `SELECT e.seq, e.time_us, e.subject, e.outcome, e.verdict, e.authenticator, e.mark, e.body`
+
+// read appends the matching events with numbers above after, up to last, going
+// through all of them.
+func (q *eventQuery) read(ctx context.Context, tx *sql.Tx, after, last int64) error {
+	if q.left == 0 || after >= last {
+		return nil
+	}
+	order := ""
+	if q.newest {
+		order = " DESC"
+	}
+	return q.take(tx.QueryContext(ctx, selectEvents+` FROM event e WHERE e.seq > $3 AND e.seq <= $4 AND e.time_us >= $5
 			AND ($1 = '' OR e.subject = $1) AND ($2 = 0 OR e.outcome = $2)
-		ORDER BY `+key+order+` LIMIT $6`, q.subject, q.outcome, after, last, q.since, q.left)
+		ORDER BY e.seq`+order+` LIMIT $6`, q.subject, q.outcome, after, last, q.since, q.left))
+}
+
+// take appends the events of rows.
+func (q *eventQuery) take(rows *sql.Rows, err error) error {
 	if err != nil {
 		return err
 	}

@@ -33,15 +33,19 @@ const (
 		VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (subject) DO UPDATE SET know_failures = excluded.know_failures, know_until_us = excluded.know_until_us,
 			have_failures = excluded.have_failures, have_until_us = excluded.have_until_us, at_us = excluded.at_us`
-	deleteThrottle = `DELETE FROM throttle WHERE subject = $1`
-	upsertSpent    = `INSERT INTO spent (authenticator, mark) VALUES ($1, $2)
+	upsertSpent     = upsertSpentHead + `($1, $2)` + upsertSpentTail
+	deleteThrottle  = `DELETE FROM throttle WHERE subject = $1`
+	upsertSpentHead = `INSERT INTO spent (authenticator, mark) VALUES `
+	upsertSpentTail = `
 		ON CONFLICT (authenticator) DO UPDATE SET mark = excluded.mark WHERE excluded.mark > spent.mark`
 	updateState     = `UPDATE authenticator SET state = $1 WHERE id = $2 AND account = $3`
 	insertChallenge = `INSERT INTO challenge (seq, id, subject, client, proven, expires_us) VALUES ($1, $2, $3, $4, $5, $6)`
 	deleteChallenge = `DELETE FROM challenge WHERE seq = $1`
 
-	insertSubjectHead = `INSERT INTO event_subject (subject, seq) VALUES `
-	insertOutcomeHead = `INSERT INTO event_outcome (outcome, seq) VALUES `
+	// Both may be there already, from a fold that a restart began again.
+	insertSubjectHead = `INSERT INTO event_subject (segment, subject, seq) VALUES `
+	insertSubjectTail = ` ON CONFLICT (segment, subject, seq) DO NOTHING`
+	insertOutcome     = `INSERT INTO event_outcome (outcome, segment) VALUES ($1, $2) ON CONFLICT (outcome, segment) DO NOTHING`
 	insertHour        = `INSERT INTO event_hour (hour, seq) VALUES ($1, $2) ON CONFLICT (hour) DO NOTHING`
 	updateMeta        = `UPDATE meta SET value = $2 WHERE name = $1`
 	selectMeta        = `SELECT value FROM meta WHERE name = $1`

@@ -45,6 +45,9 @@ func (s *Store) Snapshot(ctx context.Context, q auth.Query, fresh bool) (auth.Fa
 	}
 	s.misses.Add(1)
 	if err := s.read(ctx, q, &f); err != nil {
+		if damaged(err) {
+			s.fail(err)
+		}
 		return auth.Facts{}, fmt.Errorf("store: read facts: %w", err)
 	}
 	return f, nil

@@ -45,7 +45,7 @@ type Options struct {
 	// Log is told of what the store does by itself; nil is silent.
 	Log *slog.Logger
 	// CacheEntries is how many subjects' facts are kept in memory, 0 for
-	// 200,000. One takes about half a kilobyte.
+	// 200,000. One with two authenticators takes about 800 octets.
 	CacheEntries int
 	// StopAt is the number of failures at which only a person lifts a stop, the
 	// smallest in force; 0 for that of auth.DefaultLimits. Counts of unknown
@@ -150,13 +150,12 @@ func (s *Store) Healthy() error {
 // Failed returns a channel that is closed when Healthy stops returning nil.
 func (s *Store) Failed() <-chan struct{} { return s.failed }
 
-// fail puts the store into its failed state. Only the committer calls it.
+// fail puts the store into its failed state.
 func (s *Store) fail(err error) {
-	if s.failure.Load() != nil {
+	err = fmt.Errorf("store: stopped writing: %w", err)
+	if !s.failure.CompareAndSwap(nil, &err) {
 		return
 	}
-	err = fmt.Errorf("store: stopped writing: %w", err)
-	s.failure.Store(&err)
 	close(s.failed)
 	s.log.Error("the database failed; nothing more is written", "error", err)
 }

@@ -830,3 +830,42 @@ func TestChallengesAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestAnsweredChallengesLeaveNothing checks that a stream of challenges does
+// not fill the memory while there is no quiet moment.
+func TestAnsweredChallengesLeaveNothing(t *testing.T) {
+	r := newRig(t, Options{})
+	s := r.store
+	addAccounts(t, s, 1)
+	abandoned := auth.OpenChallenge{ID: "first", Subject: accountID(0), Expires: epoch.Add(time.Minute)} // stays at the front
+	last := abandoned.ID
+	for i := range 3000 {
+		f := mustSnapshot(t, s, query(0))
+		st := auth.Settlement{Subject: f.Subject, Version: f.Version, Settings: f.Settings.Version,
+			Event: auth.Event{Time: epoch, Subject: f.Subject, Mark: auth.NoMark}}
+		open := abandoned
+		if i > 0 {
+			open.ID = auth.ChallengeID(fmt.Sprint(i))
+			if last != abandoned.ID {
+				st.Close = last
+			}
+		}
+		st.Open = &open
+		last = open.ID
+		if _, err := s.Commit(context.Background(), st); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.exclusive(context.Background(), func() error {
+		if n := len(s.w.waiting); n > 1100 {
+			t.Errorf("%d challenges are remembered while two are open", n)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	s = r.reopen(t)
+	if n := len(s.challenges); n != 2 {
+		t.Errorf("%d challenges are open after a restart, want 2", n)
+	}
+}

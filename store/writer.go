@@ -18,7 +18,7 @@ type writer struct {
 
 	insertEvents   [3]*sql.Stmt // of eventRows rows
 	insertSubjects [2]*sql.Stmt // of indexRows rows
-	insertOutcomes [2]*sql.Stmt
+	upsertMarks    [2]*sql.Stmt
 
 	kek           seal.KEK
 	lastEvent     int64
@@ -30,8 +30,10 @@ type writer struct {
 	lastHour      int64 // newest hour that is known to be in event_hour
 
 	unfolded unfolded
+	folding  *foldRun     // under way, nil if none is
 	waiting  []*challenge // in the order of their numbers, closed ones included
 	dropped  []int64      // numbers of challenges that went unanswered and are still in the database
+	late     bool         // something in the background failed, and it was said
 	purgeAt  string       // where the search for old counts goes on, "" if none is under way
 
 	// Scratch of one group.
@@ -59,10 +61,10 @@ func newWriter(ctx context.Context, db *sql.DB) (writer, error) {
 		}
 	}
 	for i, n := range indexRows {
-		if w.insertSubjects[i], err = w.prepare(insertSubjectHead + placeholders(n, 2)); err != nil {
+		if w.upsertMarks[i], err = w.prepare(upsertSpentHead + placeholders(n, 2) + upsertSpentTail); err != nil {
 			return w, err
 		}
-		if w.insertOutcomes[i], err = w.prepare(insertOutcomeHead + placeholders(n, 2)); err != nil {
+		if w.insertSubjects[i], err = w.prepare(insertSubjectHead + placeholders(n, 3) + insertSubjectTail); err != nil {
 			return w, err
 		}
 	}

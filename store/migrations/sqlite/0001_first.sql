@@ -99,17 +99,22 @@ CREATE TABLE event (
 	body          TEXT   NOT NULL -- JSON, the rest of the record
 );
 
--- The indexes below are filled behind the logins, up to meta 'folded'.
+-- The indexes below are filled behind the logins, up to meta 'folded'. They go
+-- by segments of 16,384 events: an index over all events would change a page
+-- anywhere in it for every login, one by segments only grows at its end, and a
+-- search looks once into every segment.
 CREATE TABLE event_subject (
+	segment BIGINT NOT NULL, -- event number / 16384
 	subject TEXT   NOT NULL,
 	seq     BIGINT NOT NULL,
-	PRIMARY KEY (subject, seq)
+	PRIMARY KEY (segment, subject, seq)
 ) WITHOUT ROWID;
 
+-- Which segments hold any event of that outcome.
 CREATE TABLE event_outcome (
 	outcome BIGINT NOT NULL,
-	seq     BIGINT NOT NULL,
-	PRIMARY KEY (outcome, seq)
+	segment BIGINT NOT NULL,
+	PRIMARY KEY (outcome, segment)
 ) WITHOUT ROWID;
 
 -- The first event of each hour since 1970. Clocks jump, so this says no more
