@@ -22,7 +22,8 @@ type Engine struct {
 	flood  flood
 }
 
-// Parts are what an Engine is built from. All are required except Observe.
+// Parts are what an Engine is built from. All are required except Hold and
+// Observe.
 type Parts struct {
 	Store   Store
 	Factors []Factor // in the order in which they are asked for
@@ -38,6 +39,10 @@ type Parts struct {
 	// rest on Attempt.Time.
 	Stopwatch func() time.Time
 	Log       *slog.Logger
+	// Hold waits until the time given or until ctx ends. Every answer but an
+	// accept is held until a multiple of holdGrid has passed since the attempt
+	// came; nil holds nothing, which only tests want.
+	Hold func(ctx context.Context, until time.Time)
 	// Observe is told of every committed event, after the commit and before
 	// the answer. It must not block and must not change the event.
 	Observe func(*Event)
@@ -65,6 +70,21 @@ const maxRounds = 32
 // is the verdict Unavailable. When ctx ends first, the verdict is Unavailable
 // and nothing was told to anyone.
 func (e *Engine) Decide(ctx context.Context, at Attempt) Decision {
+	d := e.decide(ctx, at)
+	if e.Hold != nil && (d.Verdict == Reject || d.Verdict == Challenge) {
+		took := e.Stopwatch().Sub(at.Time)
+		e.Hold(ctx, at.Time.Add(took-took%holdGrid+holdGrid))
+	}
+	return d
+}
+
+// holdGrid hides from a guesser's clock what is left when the work is the same
+// for everybody: whether facts were in memory, how many tokens an account
+// holds, of which kind. What takes tens of microseconds more or less leaves at
+// the same moment.
+const holdGrid = 10 * time.Millisecond
+
+func (e *Engine) decide(ctx context.Context, at Attempt) Decision {
 	if at.Reach != 0 && at.Reach.Meaning().Verdict != Reject {
 		return e.incident(ctx, at)
 	}

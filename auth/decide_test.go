@@ -642,3 +642,33 @@ func TestIncidentsAreToldAtABoundedRate(t *testing.T) {
 		t.Errorf("%d events; want a third that stands for 1", len(events))
 	}
 }
+
+// Refusals and challenges leave on a grid of time; accepts at once.
+func TestRefusalsLeaveOnAGrid(t *testing.T) {
+	w := newWorld(t)
+	_, phone := alice(w)
+	var held []time.Duration
+	w.Engine.Hold = func(_ context.Context, until time.Time) { held = append(held, until.Sub(w.Now())) }
+	tests := []struct {
+		name string
+		took time.Duration
+		code auth.Code
+		want string
+	}{
+		{"an accept", 3 * time.Millisecond, phone.code(), "[]"},
+		{"a fast refusal", 100 * time.Microsecond, phone.wrong(), "[9.9ms]"},
+		{"one a little slower", 140 * time.Microsecond, phone.wrong(), "[9.86ms]"},
+		{"a slow refusal", 29 * time.Millisecond, phone.wrong(), "[1ms]"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			held = nil
+			at := w.Attempt("gateway", "alice", tt.code)
+			w.Wait(tt.took)
+			w.Decide(at)
+			if fmt.Sprint(held) != tt.want {
+				t.Errorf("held for %v; want %s", held, tt.want)
+			}
+		})
+	}
+}

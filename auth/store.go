@@ -28,8 +28,9 @@ type Store interface {
 	// Commit writes s completely or not at all, and returns only once it
 	// would survive a power failure, with the sequence number of its event. It
 	// returns ErrConflict, having changed nothing, if s.Subject is no longer at
-	// s.Version or the settings are no longer at s.Settings. Any other error
-	// means that nothing may be told to anyone.
+	// s.Version, the settings are no longer at s.Settings, or s.Close names a
+	// challenge that is gone. Any other error means that nothing may be told to
+	// anyone.
 	//
 	// A settlement without Subject rests on no facts and carries only an event;
 	// the event may name a subject all the same.
@@ -39,7 +40,7 @@ type Store interface {
 // A Query names the claimant and the challenge that facts are wanted for.
 type Query struct {
 	Names   []string    // canonical names to look for, in order; the first that exists wins
-	Unknown string      // subject to use if none does
+	Unknown string      // subject to use if none does; begins with "?", as no account ID does
 	State   ChallengeID // challenge to look up, "" for none
 }
 

@@ -99,6 +99,7 @@ func (s *Server) start(ctx context.Context) error {
 			return "?" + hex.EncodeToString(sum[:8])
 		},
 		Stopwatch: time.Now,
+		Hold:      hold,
 		Log:       s.log,
 	}
 	s.metrics = newMetrics(s)
@@ -109,6 +110,16 @@ func (s *Server) start(ctx context.Context) error {
 		References: parts.References, Pseudonym: parts.Pseudonym, Attribute: radiusd.CheckAttribute, Now: time.Now,
 	}
 	return s.listen()
+}
+
+// hold waits until t or until ctx ends.
+func hold(ctx context.Context, t time.Time) {
+	timer := time.NewTimer(time.Until(t))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // openStore reads the key and opens the store with it.
