@@ -219,7 +219,9 @@ func (v *verdict) rules() {
 	}
 
 	h := c.PasswordHash
-	if !slices.ContainsFunc(cheapest, func(m struct{ memoryKiB, iterations int }) bool {
+	last := cheapest[len(cheapest)-1]
+	inRange := h.MemoryKiB >= last.memoryKiB && h.Iterations >= 1 // else that has been said
+	if inRange && !slices.ContainsFunc(cheapest, func(m struct{ memoryKiB, iterations int }) bool {
 		return h.MemoryKiB >= m.memoryKiB && h.Iterations >= m.iterations
 	}) {
 		v.wrongWith("password_hash.iterations", "password_hash.memory_kib", "%d with %d iterations is too cheap to guess against; "+

@@ -535,7 +535,7 @@ var definitions = []Definition{
 	{Name: "Callback-Id", Type: 20, Kind: String},
 	{Name: "Framed-Route", Type: 22, Kind: String},
 	{Name: "State", Type: State, Kind: Octets, Protocol: true},
-	{Name: "Class", Type: Class, Kind: Octets},
+	{Name: "Class", Type: Class, Kind: String},
 	{Name: "Vendor-Specific", Type: VendorSpecific, Kind: Octets},
 	{Name: "Session-Timeout", Type: SessionTimeout, Kind: Number},
 	{Name: "Idle-Timeout", Type: 28, Kind: Number},
