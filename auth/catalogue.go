@@ -39,7 +39,6 @@ const (
 // names are promises to runbooks, reports and scripts: a row is never
 // renumbered, renamed or taken out.
 var catalogue = []Meaning{
-
 	// Azure MFA Server, 1 to 25: the call or message ran to an end.
 
 	{

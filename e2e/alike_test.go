@@ -202,7 +202,7 @@ func auc(a, b []float64) float64 {
 // are alike, the AUC of n samples each is normal about 0.5 with a standard
 // deviation of sqrt((2n+1)/(12n²)), and it is hardly wider at 0.55; three of
 // these deviations are passed by chance in 0.3 % of cases. That is 0.03 for
-// 2,000 samples and 0.10 for 150. One bad measurement is taken for the
+// 2,000 samples, 0.05 for 600 and 0.10 for 150. One bad measurement is taken for the
 // machine's, which others share; two are ours.
 func sameTime(t *testing.T, nas *nas, n int, classes ...*class) {
 	t.Helper()
@@ -250,39 +250,50 @@ func ramDirectory(t *testing.T) string {
 // does not exist, with the release binary and the costs of Argon2id that are
 // installed. It runs alone: parallel tests wait until it is over.
 func TestPasswordRefusalsTakeTheSameTime(t *testing.T) {
+	n := rounds(1000, 150)
 	s := start(t, setup{Dir: ramDirectory(t), Config: patientLimits, Release: true})
-	n := s.client("appending", "--mode", "append", "--rate", "100000")
+	c := s.client("appending", "--mode", "append", "--rate", "100000")
 	wrongPassword, wrongCode, unknown := &class{name: "wrong password"}, &class{name: "wrong code"}, &class{name: "unknown account"}
-	for range 4 {
+	for range 2*n/90 + 1 { // two measurements, and fewer than 100 failures an account
 		p, q := s.enrol(""), s.enrol("")
 		wrongPassword.logins = append(wrongPassword.logins, login{p.name, "pass of nobody," + p.wrong()})
 		wrongCode.logins = append(wrongCode.logins, login{q.name, q.password + "," + q.wrong()})
 		unknown.logins = append(unknown.logins, login{"person-" + strings.ToLower(rand8()), "pass of nobody," + p.wrong()})
 	}
-	sameTime(t, n, 150, wrongPassword, wrongCode, unknown)
+	sameTime(t, c, n, wrongPassword, wrongCode, unknown)
 }
 
-// Where the client has checked the password, time does not tell a wrong code
-// from an account that does not exist, is disabled, or holds nothing.
+// Where the client has checked the password, time does not tell a wrong code,
+// of whatever kind of token, from an account that does not exist or is
+// disabled.
 func TestCodeRefusalsTakeTheSameTime(t *testing.T) {
+	n := rounds(2000, 600)
 	s := start(t, setup{Dir: ramDirectory(t), Config: patientLimits, Release: true})
-	n := s.client("passing", "--password", "none", "--rate", "100000")
-	wrong, unknown, disabled := &class{name: "wrong code"}, &class{name: "unknown account"}, &class{name: "disabled account"}
-	// 2,000 samples, twice if need be, and fewer than 100 failures an account.
-	var names []string
-	for i := range 2 * 45 {
-		names = append(names, fmt.Sprintf("person-%03d", i))
-		unknown.logins = append(unknown.logins, login{fmt.Sprintf("nobody-%03d", i), "493021"})
-	}
-	for i, p := range s.tokensOf(appToken, names...) {
-		if i%2 == 0 {
-			wrong.logins = append(wrong.logins, login{p.name, p.wrong()})
-			continue
+	c := s.client("passing", "--password", "none", "--rate", "100000")
+	app, counter := &class{name: "wrong code of an app"}, &class{name: "wrong code of a counter-based token"}
+	unknown, disabled := &class{name: "unknown account"}, &class{name: "disabled account"}
+	// Two measurements, and fewer than 100 failures an account.
+	each := 2*n/90 + 1
+	names := func(kind string) (all []string) {
+		for i := range each {
+			all = append(all, fmt.Sprintf("%s-%03d", kind, i))
 		}
+		return all
+	}
+	for _, p := range s.tokensOf(appToken, names("app")...) {
+		app.logins = append(app.logins, login{p.name, p.wrong()})
+	}
+	for _, p := range s.tokens(names("counter")...) {
+		counter.logins = append(counter.logins, login{p.name, p.wrong()})
+	}
+	for _, p := range s.tokensOf(appToken, names("disabled")...) {
 		s.do("", "account", "disable", p.name)
 		disabled.logins = append(disabled.logins, login{p.name, p.wrong()})
 	}
-	sameTime(t, n, 2000, wrong, unknown, disabled)
+	for _, name := range names("nobody") {
+		unknown.logins = append(unknown.logins, login{name, "493021"})
+	}
+	sameTime(t, c, n, app, counter, unknown, disabled)
 }
 
 // The statistic itself is right.

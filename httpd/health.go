@@ -63,7 +63,7 @@ func healthRoutes() []route {
 // not do so because something else is down; that is what readyz is for.
 func livez(c *call) error {
 	c.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	fmt.Fprintln(c.w, "ok")
+	c.send([]byte("ok\n"))
 	return nil
 }
 
@@ -99,7 +99,7 @@ func readyz(c *call, causes bool) error {
 		}
 		c.w.Header().Set("Content-Type", "application/json")
 		c.w.WriteHeader(status)
-		c.w.Write(append(b, '\n'))
+		c.send(append(b, '\n'))
 		return nil
 	}
 	var b strings.Builder
@@ -120,7 +120,7 @@ func readyz(c *call, causes bool) error {
 	}
 	c.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	c.w.WriteHeader(status)
-	fmt.Fprint(c.w, b.String())
+	c.send([]byte(b.String()))
 	return nil
 }
 

@@ -61,6 +61,8 @@ func serve(ctx context.Context, l net.Listener, s *http.Server, log *slog.Logger
 		}
 		s.Close()
 	}
-	<-served // http.ErrServerClosed, or what Close made of it
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("httpd: serve %v: %w", l.Addr(), err)
+	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"sallyport/admin"
@@ -77,7 +78,7 @@ type Import struct {
 type ImportReport struct {
 	Added      int      `json:"added"`
 	Unassigned int      `json:"unassigned"` // of those added, the ones that nobody holds yet
-	Bad        []BadRow `json:"bad"`
+	Bad        []BadRow `json:"bad"`        // in the order of their lines
 }
 
 // A BadRow is a row of an Import that gave no token.
@@ -333,6 +334,7 @@ func importTokens(c *call, in Import) (ImportReport, error) {
 	for i, b := range v.Bad {
 		report.Bad[i] = BadRow{Line: b.Line, Serial: b.Serial, Reason: b.Reason}
 	}
+	slices.SortStableFunc(report.Bad, func(a, b BadRow) int { return a.Line - b.Line })
 	return report, nil
 }
 

@@ -76,7 +76,7 @@ func (c *call) refuse(err error) {
 	if c.route == nil && p.Detail == notBuilt {
 		c.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		c.w.WriteHeader(p.Status)
-		fmt.Fprintln(c.w, p.Detail)
+		c.send([]byte(p.Detail + "\n"))
 		return
 	}
 	b, err := json.Marshal(p)
@@ -85,7 +85,7 @@ func (c *call) refuse(err error) {
 	}
 	c.w.Header().Set("Content-Type", "application/problem+json")
 	c.w.WriteHeader(p.Status)
-	c.w.Write(append(b, '\n'))
+	c.send(append(b, '\n'))
 }
 
 // problem is problemOf, and the place where faults are logged. Only operators

@@ -158,7 +158,7 @@ func (c *call) survive() {
 	if v == nil {
 		return
 	}
-	if v == http.ErrAbortHandler {
+	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(v)
 	}
 	c.log.Error("a request handler panicked", "path", c.URL.Path, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
@@ -214,6 +214,9 @@ func (c *call) answer(v any) error {
 		return fmt.Errorf("httpd: encode the answer of %s: %w", c.URL.Path, err)
 	}
 	c.w.Header().Set("Content-Type", "application/json")
-	c.w.Write(append(b, '\n')) // if it fails nobody is left to be told
+	c.send(append(b, '\n'))
 	return nil
 }
+
+// send writes the body of an answer. If that fails, nobody is left to be told.
+func (c *call) send(b []byte) { _, _ = c.w.Write(b) }

@@ -14,7 +14,7 @@ import (
 func Echo(ctx context.Context, c *net.UDPConn) error {
 	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
 	defer stop()
-	defer c.Close() //nolint:errcheck // nothing is lost with a UDP socket
+	defer c.Close()
 	// More room only makes it lose less; the kernel may give less than this.
 	_ = c.SetReadBuffer(socketBuffer)
 	buffer := make([]byte, 64<<10)

@@ -53,6 +53,10 @@ type Options struct {
 	InFlight int
 	Rate     float64
 
+	// WarmAccounts begins with one login of every account, 256 at a time, so
+	// that the server has met each of them since it started.
+	WarmAccounts bool
+
 	WarmUp   time.Duration // before anything is measured
 	Duration time.Duration // of the measurement
 	Timeout  time.Duration // after which a request is lost, 0 for 3 s
@@ -138,6 +142,9 @@ func (r *Result) Clean() bool {
 	return r.Wrong == 0 && r.Bad == 0 && r.Late == 0 && r.Lost == 0 && r.NoSlot == 0 && r.ResentBad == 0
 }
 
+// warmInFlight is how many logins are under way while accounts are warmed.
+const warmInFlight = 256
+
 const (
 	defaultTimeout = 3 * time.Second
 	maxInFlight    = 32 << 10
@@ -171,6 +178,9 @@ func (o *Options) check() error {
 		// Four times the slots that are in use, so that an identifier rests
 		// before it is used again. At a fixed rate, room for a stall of 250 ms.
 		want := float64(4 * o.InFlight)
+		if o.WarmAccounts {
+			want = max(want, 4*warmInFlight)
+		}
 		if o.Rate > 0 {
 			want = o.Rate / 4
 		}

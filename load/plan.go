@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	random "math/rand/v2" //nolint:depguard // orders accounts and spaces arrivals, repeatably; makes nothing secret
+	random "math/rand/v2"
 	"strconv"
 	"time"
 
@@ -15,7 +15,7 @@ import (
 
 // A request is one login, ready to be sent.
 type request struct {
-	first  []byte // signed, with its identifier
+	first  []byte // signed, with its identifier; nil if this one is left out
 	second []byte // the answer to a challenge, unsigned and without State; nil for none
 	want   radius.Code
 	// unknown is set if nobody has the name: a server may refuse it at either
@@ -47,6 +47,11 @@ const margin = 200 * time.Millisecond
 // perRequest is how long building takes, generously.
 const perRequest = 12 * time.Microsecond
 
+// perWarmLogin is how long a login takes of an account that the server has not
+// met before, with many under way. Longer does no harm but to the supply of
+// codes.
+const perWarmLogin = 80 * time.Microsecond
+
 // newPlan builds all requests of a run. It reads the clock, because building
 // takes time: a run that is shorter than a time step must not lie across the
 // end of one, and a longer one begins with one, or else some codes of the step
@@ -57,6 +62,9 @@ func newPlan(o *Options, now func() time.Time) (*plan, error) {
 		return nil, err
 	}
 	length := o.WarmUp + o.Duration
+	if o.WarmAccounts {
+		length += time.Duration(len(b.order)) * perWarmLogin
+	}
 	if o.Mode == EchoMode || o.Mode == Password {
 		n := roundUp(max(len(b.order), 1))
 		requests, err := b.build(n, 0)
@@ -134,6 +142,9 @@ func (b *builder) coded(at time.Time, length, period time.Duration) (*plan, erro
 	if o.Rate > 0 && first == last {
 		mean := o.Rate * length.Seconds()
 		need = int(mean+6*math.Sqrt(mean)) + 256
+		if o.WarmAccounts {
+			need += len(b.order)
+		}
 	}
 	p := &plan{}
 	drift := int64(o.Drift)
@@ -209,9 +220,12 @@ func (b *builder) one(arena []byte, r *request, i int, step int64) ([]byte, erro
 	code := ""
 	if o.Mode != Password && o.Mode != EchoMode {
 		code = codeAt(c.Token, step)
-		if fate >= o.UnknownUsers && fate < o.UnknownUsers+o.WrongCodes {
+		switch {
+		case fate >= o.UnknownUsers && fate < o.UnknownUsers+o.WrongCodes:
 			r.want = radius.AccessReject
 			code = wrongCode(c.Token, step, code)
+		case !o.ReuseCodes && !r.unknown && comesAgain(c.Token, step, code, o.Drift):
+			return arena, nil
 		}
 		if code == "" {
 			return arena, fmt.Errorf("load: account %s: its token makes no codes", name)
@@ -270,6 +284,19 @@ func codeAt(e otp.Enrolment, step int64) string {
 		return ""
 	}
 	return otp.HOTP(e.Key, uint64(step), e.Params)
+}
+
+// comesAgain reports whether the token shows the same code at a later step that
+// a server could take it for, as happens once in a million. The server then
+// rightly takes that step for spent, with all before it, and an account's next
+// codes would be refused.
+func comesAgain(e otp.Enrolment, step int64, code string, drift int) bool {
+	for later := step + 1; later <= step+2*int64(drift); later++ {
+		if codeAt(e, later) == code {
+			return true
+		}
+	}
+	return false
 }
 
 // wrongCode returns a code that the token shows at no step that a server could

@@ -120,8 +120,16 @@ func TestStartOf(t *testing.T) {
 func TestFeedSkipsWhatIsOutOfDate(t *testing.T) {
 	begin := time.Unix(3000, 0)
 	at := func(seconds int) time.Time { return begin.Add(time.Duration(seconds) * time.Second) }
-	one := pass{make([]request, 3), at(0), at(10)}
-	two := pass{make([]request, 2), at(5), at(20)}
+	requests := func(n int) []request {
+		all := make([]request, n)
+		for i := range all {
+			all[i].first = []byte{1}
+		}
+		return all
+	}
+	one := pass{requests(3), at(0), at(10)}
+	two := pass{requests(3), at(5), at(20)}
+	two.requests[1].first = nil // left out
 	f := feed{plan: &plan{passes: []pass{one, two}}}
 	want := func(seconds int, r *request) {
 		t.Helper()
@@ -134,15 +142,46 @@ func TestFeedSkipsWhatIsOutOfDate(t *testing.T) {
 	want(0, &one.requests[0])
 	want(1, &one.requests[1])
 	want(11, &two.requests[0]) // the third of the first pass is out of date
-	want(12, &two.requests[1])
+	want(12, &two.requests[2])
 	if _, _, ok := f.ready(at(13)); ok {
 		t.Error("a request after the last")
 	}
-	f = feed{plan: &plan{passes: []pass{{make([]request, 1), at(0), at(10)}, two}}}
+	f = feed{plan: &plan{passes: []pass{{requests(1), at(0), at(10)}, two}}}
 	f.ready(at(1))
 	f.spend()
 	if _, _, ok := f.ready(at(2)); ok {
 		t.Error("a request before its time")
+	}
+}
+
+// A code that the token shows again two steps later would spend that step: it
+// is left out, and all others of a plan are there.
+func TestCodesThatComeAgainAreLeftOut(t *testing.T) {
+	token := testCredentials(1)[0].Token
+	step, found := int64(0), false
+	for !found && step < 3_000_000 {
+		step++
+		found = codeAt(token, step) == codeAt(token, step+2)
+	}
+	if !found {
+		t.Fatal("no such code among three million steps; take another key")
+	}
+	if !comesAgain(token, step, codeAt(token, step), 1) || comesAgain(token, step, codeAt(token, step), 0) {
+		t.Errorf("the code of steps %d and %d does not count as coming again with a drift of 1, or does with 0", step, step+2)
+	}
+	o := Options{
+		Server: netip.MustParseAddrPort("127.0.0.1:1"), Secret: testSecret(t), Mode: Code, InFlight: 1, Duration: time.Second, Drift: 1,
+		Credentials: []Credential{{Name: "x", Token: token}},
+	}
+	b, err := newBuilder(&o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := step - 1; at <= step+2; at++ {
+		requests, err := b.build(1, at)
+		if err != nil || (requests[0].first == nil) != (at == step) {
+			t.Errorf("step %d: left out %t, %v; want only step %d left out", at, requests[0].first == nil, err, step)
+		}
 	}
 }
 

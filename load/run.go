@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	random "math/rand/v2" //nolint:depguard // spaces arrivals, repeatably; makes nothing secret
+	random "math/rand/v2"
 	"runtime"
 	"runtime/debug"
 	"time"
@@ -66,6 +66,8 @@ type runner struct {
 	warm, end, giveUp int64 // of the measured part; of waiting for answers after it
 	nextArrival       int64 // open loop
 	nextSweep         int64
+	warming           bool  // accounts are being warmed; nothing of the above counts yet
+	begun             int   // logins
 	stopped           bool  // nothing new is begun
 	stoppedAt         int64 // when
 	before, after     usage
@@ -168,6 +170,10 @@ func (f *feed) ready(t time.Time) (r *request, id uint8, ok bool) {
 		if t.Before(p.from) {
 			return nil, 0, false
 		}
+		if p.requests[f.at].first == nil {
+			f.at++
+			continue
+		}
 		return &p.requests[f.at], uint8(f.at), true
 	}
 	return nil, 0, false
@@ -200,11 +206,22 @@ func (r *runner) now() int64 { return int64(time.Since(r.began)) }
 
 func (r *runner) run(ctx context.Context) error {
 	r.began = time.Now()
-	if r.options.Rate > 0 {
-		r.nextArrival = r.gap()
-	}
+	r.warming = r.options.WarmAccounts
+	r.nextArrival = r.gap()
 	for {
+		if r.warming && (r.begun >= len(r.options.Credentials) || r.stopped) && r.busy == 0 {
+			r.warming = false
+			r.began = time.Now()
+			r.nextSweep = 0
+			r.nextArrival = r.gap()
+		}
 		now := r.now()
+		if r.warming {
+			if err := r.round(ctx, now); err != nil {
+				return err
+			}
+			continue
+		}
 		if now >= r.warm && !r.started {
 			r.before, r.started = measure(r.options.ServerPID), true
 			// Measuring takes a moment, in which nobody asked anything.
@@ -220,30 +237,39 @@ func (r *runner) run(ctx context.Context) error {
 			r.result.Lost += uint64(r.busy)
 			return nil
 		}
-		if now >= r.nextSweep {
-			if err := ctx.Err(); err != nil {
-				return fmt.Errorf("load: %w", err)
-			}
-			r.sweep(now)
-			r.nextSweep = now + int64(sweepEvery)
-		}
-		if err := r.send(now); err != nil {
-			return err
-		}
-		if err := r.wire.wait(time.Duration(r.nextEvent() - r.now())); err != nil {
-			return err
-		}
-		if err := r.wire.receive(r.take); err != nil {
-			return err
-		}
-		if err := r.flush(); err != nil {
+		if err := r.round(ctx, now); err != nil {
 			return err
 		}
 	}
 }
 
-// gap draws the time between two arrivals.
+// round sends what is due, waits for something to come or fall due, and takes
+// what came.
+func (r *runner) round(ctx context.Context, now int64) error {
+	if now >= r.nextSweep {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("load: %w", err)
+		}
+		r.sweep(now)
+		r.nextSweep = now + int64(sweepEvery)
+	}
+	if err := r.send(now); err != nil {
+		return err
+	}
+	if err := r.wire.wait(time.Duration(r.nextEvent() - r.now())); err != nil {
+		return err
+	}
+	if err := r.wire.receive(r.take); err != nil {
+		return err
+	}
+	return r.flush()
+}
+
+// gap draws the time between two arrivals of the open loop.
 func (r *runner) gap() int64 {
+	if r.options.Rate == 0 {
+		return 0
+	}
 	return int64(r.random.ExpFloat64() / r.options.Rate * 1e9)
 }
 
@@ -259,10 +285,10 @@ func (r *runner) stop(now int64) {
 // nextEvent returns when there is something to do even if nothing comes.
 func (r *runner) nextEvent() int64 {
 	next := r.nextSweep
-	if !r.started {
+	if !r.started && !r.warming {
 		next = min(next, r.warm)
 	}
-	if !r.stopped {
+	if !r.stopped && !r.warming {
 		next = min(next, r.end)
 		if r.options.Rate > 0 {
 			next = min(next, r.nextArrival)
@@ -289,8 +315,14 @@ func (r *runner) send(now int64) error {
 			return err
 		}
 	}
-	if r.options.Rate == 0 {
-		for !r.stopped && r.inFlight < r.options.InFlight {
+	if r.options.Rate == 0 || r.warming {
+		limit := r.options.InFlight
+		if r.warming {
+			// Half of the accounts, so that none is under way twice; and no more
+			// than there are.
+			limit = min(warmInFlight, max(len(r.options.Credentials)/2, 1), len(r.options.Credentials)-r.begun+r.inFlight)
+		}
+		for !r.stopped && r.inFlight < limit {
 			now = r.now()
 			begun, err := r.begin(now, now)
 			if err != nil {
@@ -331,6 +363,7 @@ func (r *runner) begin(intended, now int64) (bool, error) {
 		return false, nil
 	}
 	r.feed.spend()
+	r.begun++
 	s := r.occupy(socket, id, first, intended, now)
 	s.request, s.octets = request, request.first
 	r.inFlight++

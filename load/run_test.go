@@ -177,6 +177,28 @@ func TestRunEndsWhenCodesAreUsedUp(t *testing.T) {
 	}
 }
 
+// Every account logs in before the measurement, and none of it is measured.
+func TestAccountsAreWarmed(t *testing.T) {
+	accounts := testCredentials(1500)
+	for _, rate := range []float64{0, 500} {
+		t.Run(fmt.Sprintf("rate %g", rate), func(t *testing.T) {
+			h := newHouse(t, Code, accounts)
+			r := run(t, Options{
+				Server: h.open(t), Secret: testSecret(t), Credentials: accounts, Mode: Code, WarmAccounts: true,
+				InFlight: 1, Rate: rate, Duration: 100 * time.Millisecond, Drift: 1,
+			})
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			if !r.Clean() || len(h.steps) != len(accounts) {
+				t.Errorf("%d of %d accounts have logged in; result %+v", len(h.steps), len(accounts), r)
+			}
+			if r.Logins == 0 || r.Accepts < uint64(len(accounts))+r.Logins {
+				t.Errorf("%d accepts, %d of them measured; want %d more", r.Accepts, r.Logins, len(accounts))
+			}
+		})
+	}
+}
+
 func TestMixesAreRejected(t *testing.T) {
 	accounts := testCredentials(2000)
 	for _, mode := range []Mode{Code, Append, Challenge} {

@@ -33,8 +33,7 @@ type vault struct {
 	macMethod     *node
 
 	byKeySize map[int]result // encryption key for ciphers with keys of a size
-	macKey    *result
-	macHash   func() hash.Hash
+	mac       *macResult
 
 	// What became of the attempts to open something.
 	needed  string // what Keys lacks
@@ -46,6 +45,13 @@ type vault struct {
 type result struct {
 	key []byte
 	err error
+}
+
+// macResult is what MACMethod says, or why it cannot be read.
+type macResult struct {
+	newHash func() hash.Hash
+	key     []byte // nil if the encryption key is meant
+	err     error
 }
 
 var (
@@ -93,16 +99,20 @@ func (v *vault) open(r *reading, n *node) []byte {
 	if r.err != nil {
 		return nil
 	}
-	if v.macKey == nil {
-		key, err := v.openMACKey(size)
-		v.macKey = &result{key, err}
+	if v.mac == nil {
+		m := v.readMACMethod()
+		v.mac = &m
 	}
-	r.fail(v.macKey.err)
+	r.fail(v.mac.err)
 	key := v.key(r, size)
 	if r.err != nil {
 		return nil
 	}
-	h := hmac.New(v.macHash, v.macKey.key)
+	macKey := v.mac.key
+	if macKey == nil {
+		macKey = key
+	}
+	h := hmac.New(v.mac.newHash, macKey)
 	h.Write(data)
 	if !hmac.Equal(h.Sum(nil), want) {
 		v.refused = true
@@ -117,32 +127,33 @@ func (v *vault) open(r *reading, n *node) []byte {
 	return plain
 }
 
-// openMACKey reads MACMethod: the hash and the key of the MACs. The key is
-// encrypted like a value but has no MAC of its own. Older writers leave it out
-// and mean the encryption key, here that of size octets.
-func (v *vault) openMACKey(size int) ([]byte, error) {
-	var r reading
-	if v.macHash = hmacHash(v.macMethod.attr("Algorithm")); v.macHash == nil {
-		return nil, errors.New("the MAC is not HMAC with SHA-1, SHA-256, SHA-384 or SHA-512")
+// readMACMethod finds out the hash and the key of the MACs. The key is encrypted
+// like a value but has no MAC of its own. Older writers leave it out and mean
+// the encryption key of the value.
+func (v *vault) readMACMethod() macResult {
+	newHash := hmacHash(v.macMethod.attr("Algorithm"))
+	if newHash == nil {
+		return macResult{err: errors.New("the MAC is not HMAC with SHA-1, SHA-256, SHA-384 or SHA-512")}
 	}
+	var r reading
 	n := r.one(v.macMethod, "MACKey")
 	if n == nil {
 		if r.one(v.macMethod, "MACKeyReference") != nil {
 			r.fail(errors.New("the key of the MAC is not in the file"))
 		}
-		return v.key(&r, size), r.err
+		return macResult{newHash: newHash, err: r.err}
 	}
 	size, data := ciphertext(&r, n)
 	key := v.key(&r, size)
 	if r.err != nil {
-		return nil, r.err
+		return macResult{err: r.err}
 	}
 	plain, ok := decrypt(key, data)
 	if !ok || len(plain) == 0 {
 		v.refused = true
-		return nil, errRefused
+		return macResult{err: errRefused}
 	}
-	return plain, nil
+	return macResult{newHash: newHash, key: plain}
 }
 
 // ciphertext reads an EncryptedDataType of XML Encryption: the size of the key

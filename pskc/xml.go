@@ -75,7 +75,7 @@ func readXML(data []byte, keys Keys, l *list) error {
 		}
 		line, _ := dec.InputPos()
 		token, err := dec.Token()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

@@ -192,7 +192,7 @@ func TestParseJudgesForm(t *testing.T) {
 			if took := time.Since(started); took > 10*time.Millisecond {
 				t.Errorf("took %v, want at most 10ms", took)
 			}
-			if err != tt.want {
+			if !errors.Is(err, tt.want) {
 				t.Fatalf("Parse(%x) = %v, want %v", tt.in, err, tt.want)
 			}
 			if err != nil {
@@ -223,14 +223,14 @@ func TestParseReusesItsMemory(t *testing.T) {
 
 func TestAppendRefusesWhatDoesNotFit(t *testing.T) {
 	long := &Packet{Code: AccessAccept, Attributes: []Attribute{{ReplyMessage, make([]byte, 254)}}}
-	if got, err := long.Append(nil); err != errAttributeValue || len(got) != 0 {
+	if got, err := long.Append(nil); !errors.Is(err, errAttributeValue) || len(got) != 0 {
 		t.Errorf("Append of a 254-octet value = %x, %v", got, err)
 	}
 	var many Packet
 	for range 17 {
 		many.Add(ReplyMessage, make([]byte, 253))
 	}
-	if got, err := many.Append([]byte("kept")); err != errTooLong || string(got) != "kept" {
+	if got, err := many.Append([]byte("kept")); !errors.Is(err, errTooLong) || string(got) != "kept" {
 		t.Errorf("Append of 4335 octets = %x, %v", got, err)
 	}
 }
@@ -400,11 +400,11 @@ func TestUserPassword(t *testing.T) {
 			}
 		})
 	}
-	if got, err := secret.HidePassword(nil, make([]byte, 129), auth); err != ErrPasswordLong || got != nil {
+	if got, err := secret.HidePassword(nil, make([]byte, 129), auth); !errors.Is(err, ErrPasswordLong) || got != nil {
 		t.Errorf("HidePassword of 129 octets = %x, %v; want ErrPasswordLong", got, err)
 	}
 	for _, n := range []int{0, 1, 15, 17, 127, 129, 144, 253} {
-		if got, err := secret.RevealPassword(nil, make([]byte, n), auth); err != ErrPasswordLength || got != nil {
+		if got, err := secret.RevealPassword(nil, make([]byte, n), auth); !errors.Is(err, ErrPasswordLength) || got != nil {
 			t.Errorf("RevealPassword of %d octets = %x, %v; want ErrPasswordLength", n, got, err)
 		}
 	}

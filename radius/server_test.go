@@ -416,7 +416,7 @@ func TestIncidents(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			w.send(tt.send(w))
 			i := w.wantIncident(tt.kind)
-			if i.Err != tt.reason || i.Source != w.conn.LocalAddr().(*net.UDPAddr).AddrPort() || i.Client != w.handler.client || i.Listener != "127.0.0.1:0" || i.Time.IsZero() {
+			if !errors.Is(i.Err, tt.reason) || i.Source != w.conn.LocalAddr().(*net.UDPAddr).AddrPort() || i.Client != w.handler.client || i.Listener != "127.0.0.1:0" || i.Time.IsZero() {
 				t.Errorf("the incident is %+v, want reason %v", i, tt.reason)
 			}
 		})

@@ -52,6 +52,15 @@ func Listen(address string, sockets int) (*Listener, error) {
 	if !canShareAddress {
 		sockets = 1
 	}
+	if sockets > 1 {
+		// Sockets that share an address would share it with another server's
+		// too. One that does not share finds out whether somebody has it.
+		alone, err := net.ListenPacket(network, net.JoinHostPort(host, port))
+		if err != nil {
+			return nil, fmt.Errorf("radius: listen on %q: %w", address, err)
+		}
+		alone.Close()
+	}
 	l := &Listener{name: address}
 	for range sockets {
 		config := net.ListenConfig{Control: func(network, _ string, c syscall.RawConn) error {

@@ -6,6 +6,7 @@ package radiusd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -221,11 +222,10 @@ func attempt(client *auth.Client, req *radius.Request) auth.Attempt {
 		return at
 	}
 	field, err := req.Password()
-	switch err {
-	case nil:
-	case radius.ErrNoPassword:
+	switch {
+	case errors.Is(err, radius.ErrNoPassword):
 		return at
-	default:
+	case err != nil:
 		at.Reach, at.Seen = auth.PacketMalformed, err.Error()
 		return at
 	}

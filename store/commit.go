@@ -68,7 +68,7 @@ func (s *Store) Commit(ctx context.Context, settlement auth.Settlement) (uint64,
 		return 0, fmt.Errorf("store: commit: %w", ErrOverloaded)
 	}
 	if err := s.await(ctx, r); err != nil {
-		if err == auth.ErrConflict {
+		if errors.Is(err, auth.ErrConflict) {
 			return 0, err
 		}
 		return 0, fmt.Errorf("store: commit: %w", err)
@@ -162,7 +162,7 @@ func (s *Store) exclusive(ctx context.Context, f func() error) error {
 		return errClosed
 	}
 	err := s.await(ctx, r)
-	if err != nil && err == ctx.Err() && !r.at.CompareAndSwap(false, true) {
+	if err != nil && errors.Is(err, ctx.Err()) && !r.at.CompareAndSwap(false, true) {
 		// It has begun, and what it was given belongs to our caller.
 		select {
 		case <-r.done:

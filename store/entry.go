@@ -48,7 +48,6 @@ func (c counts) throttle() auth.Throttle {
 type sealedAuthenticator struct {
 	auth.Authenticator // State is nil
 	sealed             []byte
-	place              int64
 }
 
 const (

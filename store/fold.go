@@ -364,7 +364,7 @@ func (s *Store) purge() {
 // putOff says once that something in the background failed and is left for
 // later, until something succeeds again.
 func (s *Store) putOff(what string, err error) {
-	s.judge(err)
+	_ = s.judge(err) // which may find it fatal; it is told below all the same
 	if !s.w.late {
 		s.w.late = true
 		s.log.Warn("work in the background failed and is tried again", "work", what, "error", err)

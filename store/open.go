@@ -178,7 +178,7 @@ func databaseFile(dir string) (string, error) {
 	defer f.Close()
 	header := make([]byte, len(magic))
 	n, err := io.ReadFull(f, header)
-	if n == 0 && err == io.EOF {
+	if n == 0 && errors.Is(err, io.EOF) {
 		return path, nil // new
 	}
 	if err != nil || !bytes.Equal(header, []byte(magic)) {

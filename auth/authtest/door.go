@@ -97,12 +97,21 @@ func TestDoor(t *testing.T, c DoorCase) {
 			answer auth.Decision
 			want   Got
 		}{
-			{"accept", auth.Decision{Verdict: auth.Accept, Message: "Signed in.", Attributes: filter},
-				Got{Verdict: auth.Accept, Attributes: filter}},
-			{"reject", auth.Decision{Verdict: auth.Reject, Message: "Sign-in failed. Reference 7F3K-92QD.", Attributes: filter},
-				Got{Verdict: auth.Reject, Message: "Sign-in failed. Reference 7F3K-92QD."}},
-			{"challenge", auth.Decision{Verdict: auth.Challenge, Message: "Enter the code.", State: state, Attributes: filter},
-				Got{Verdict: auth.Challenge, Message: "Enter the code.", State: state}},
+			{
+				"accept",
+				auth.Decision{Verdict: auth.Accept, Message: "Signed in.", Attributes: filter},
+				Got{Verdict: auth.Accept, Attributes: filter},
+			},
+			{
+				"reject",
+				auth.Decision{Verdict: auth.Reject, Message: "Sign-in failed. Reference 7F3K-92QD.", Attributes: filter},
+				Got{Verdict: auth.Reject, Message: "Sign-in failed. Reference 7F3K-92QD."},
+			},
+			{
+				"challenge",
+				auth.Decision{Verdict: auth.Challenge, Message: "Enter the code.", State: state, Attributes: filter},
+				Got{Verdict: auth.Challenge, Message: "Enter the code.", State: state},
+			},
 			{"unavailable", auth.Decision{Verdict: auth.Unavailable, Attributes: filter}, Got{Silent: true}},
 			{"ignore", auth.Decision{Verdict: auth.Ignore, Attributes: filter}, Got{Silent: true}},
 			{"the zero decision refuses", auth.Decision{}, Got{Verdict: auth.Reject}},

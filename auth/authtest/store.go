@@ -167,8 +167,10 @@ func show(f auth.Facts) string {
 func settle(f auth.Facts, o auth.Outcome) auth.Settlement {
 	return auth.Settlement{
 		Subject: f.Subject, Version: f.Version, Settings: f.Settings.Version,
-		Event: auth.Event{Time: Epoch, Subject: f.Subject, Door: "radius", Outcome: o, Verdict: o.Meaning().Verdict,
-			Mark: auth.NoMark, Count: 1},
+		Event: auth.Event{
+			Time: Epoch, Subject: f.Subject, Door: "radius", Outcome: o, Verdict: o.Meaning().Verdict,
+			Mark: auth.NoMark, Count: 1,
+		},
 	}
 }
 
@@ -499,7 +501,8 @@ func (t *storeTest) settings() {
 func (t *storeTest) changesMove() {
 	t.account("alice")
 	t.apply(admin.AddAuthenticator{Authenticator: auth.Authenticator{
-		ID: "spare", Factor: "oath", Serial: "S1", State: auth.Secret("spare state"), Created: Epoch, Mark: auth.NoMark}})
+		ID: "spare", Factor: "oath", Serial: "S1", State: auth.Secret("spare state"), Created: Epoch, Mark: auth.NoMark,
+	}})
 	for _, tt := range []struct {
 		name   string
 		change admin.Change
@@ -559,7 +562,9 @@ func (t *storeTest) allOrNothing() {
 			t.Fatalf("Commit whose %d. write failed (%t) = %v", n, failed, err)
 		}
 		if err == nil {
-			events++
+			if got := len(t.list(admin.EventFilter{})); got != events+1 {
+				t.Errorf("a commit left %d events, want %d", got, events+1)
+			}
 			if f := t.snapshot("alice"); markOf(f, "oath-alice") != int64(n) || f.Throttle.Have.Failures != n {
 				t.Errorf("after a commit: %s", show(f))
 			}
@@ -1095,7 +1100,9 @@ func (t *storeTest) clients() {
 		t.reopen()
 	}
 	for _, c := range []admin.Change{
-		admin.AddApplication{Application: app}, admin.AddGroup{Group: group}, admin.AddClient{Client: testClient("nas")},
+		admin.AddApplication{Application: app},
+		admin.AddGroup{Group: group},
+		admin.AddClient{Client: testClient("nas")},
 		admin.UpdateClient{Name: "old", Update: func(c *auth.Client) error { c.Name = "nas"; return nil }},
 	} {
 		if err := t.try(c); !errors.Is(err, admin.ErrExists) {

@@ -27,7 +27,6 @@ type World struct {
 	Store  *Memory
 
 	now    atomic.Int64 // nanoseconds since Epoch
-	tried  int
 	serial int
 }
 
@@ -41,8 +40,10 @@ func NewWorld(t *testing.T, factors ...auth.Factor) *World {
 		Version:      1,
 		Applications: []auth.Application{{Name: "vpn"}},
 		Clients: []auth.Client{
-			{ID: "c1", Name: "nas", Door: "radius", Application: "vpn", Mode: auth.ModeChallenge, Password: auth.PasswordVerify,
-				Attributes: []auth.ReplyAttribute{{Name: "Class", Value: "nas"}}},
+			{
+				ID: "c1", Name: "nas", Door: "radius", Application: "vpn", Mode: auth.ModeChallenge, Password: auth.PasswordVerify,
+				Attributes: []auth.ReplyAttribute{{Name: "Class", Value: "nas"}},
+			},
 			{ID: "c2", Name: "old-nas", Door: "radius", Application: "vpn", Mode: auth.ModeAppend, Password: auth.PasswordVerify},
 			{ID: "c3", Name: "gateway", Door: "radius", Application: "vpn", Mode: auth.ModeAppend, Password: auth.PasswordNone},
 			{ID: "c4", Name: "asking-gateway", Door: "radius", Application: "vpn", Mode: auth.ModeChallenge, Password: auth.PasswordNone},

@@ -37,7 +37,7 @@ func (a *app) accountAdd() *cobra.Command {
 Without a password the account can only be used by RADIUS clients that check
 the password themselves (client add --password none).`,
 		Example: `  printf '%s\n' 'correct horse' | sallyport account add alice --alias alice@example.com --password-stdin`,
-		Args:    cobra.ExactArgs(1),
+		Args:    takes("NAME"),
 	}
 	c.Flags().StringArrayVar(&n.Aliases, "alias", nil, "another `name` of the account; may be repeated")
 	c.Flags().StringArrayVar(&n.Groups, "group", nil, "`group` that the account is in; may be repeated")
@@ -83,7 +83,7 @@ func (a *app) accountPassword() *cobra.Command {
 		Short: "Give an account a new password",
 		Long: `Give an account a new password. Without a flag it is asked for, twice, on the
 terminal.`,
-		Args: cobra.ExactArgs(1),
+		Args: takes("NAME"),
 	}
 	passwordFlags(c, &password, &hash)
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -127,7 +127,7 @@ func (a *app) accountList() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List all accounts",
-		Args:  cobra.NoArgs,
+		Args:  takes(),
 	}
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		t := a.table("NAME", "STATE", "ALIASES", "GROUPS", "CREATED")
@@ -170,7 +170,7 @@ func (a *app) accountShow() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show NAME",
 		Short: "Show an account, what it holds and how often it failed",
-		Args:  cobra.ExactArgs(1),
+		Args:  takes("NAME"),
 	}
 	c.RunE = func(c *cobra.Command, args []string) error {
 		return a.changeAccount(c, "account.show", httpd.AccountRef{Name: args[0]})
@@ -183,7 +183,7 @@ func (a *app) accountChange(verb, short, operation string) *cobra.Command {
 	c := &cobra.Command{
 		Use:   verb + " NAME",
 		Short: short,
-		Args:  cobra.ExactArgs(1),
+		Args:  takes("NAME"),
 	}
 	c.RunE = func(c *cobra.Command, args []string) error {
 		return a.changeAccount(c, operation, httpd.AccountRef{Name: args[0]})
@@ -197,7 +197,7 @@ func (a *app) accountBlock() *cobra.Command {
 		Use:     "block NAME",
 		Short:   "Refuse an account's logins until it is unblocked, or for a while",
 		Example: `  sallyport account block alice --reason "phone lost" --until 7d`,
-		Args:    cobra.ExactArgs(1),
+		Args:    takes("NAME"),
 	}
 	c.Flags().StringVar(&reason, "reason", "", "why, for whoever looks at the account")
 	c.Flags().StringVar(&until, "until", "", "when the block ends: a `time`, a date, or 30m, 24h, 7d from now (default: when somebody lifts it)")
@@ -262,7 +262,11 @@ func failures(f *admin.FailuresView, when func(time.Time) string) string {
 func (a *app) printAuthenticators(list []admin.AuthenticatorView) error {
 	t := a.table("ID", "FACTOR", "LABEL", "SERIAL", "USED", "CREATED")
 	for _, v := range list {
-		if err := t.row(text(v.ID, v.Factor, v.Label, v.Serial, yesNo(v.Used), a.when(v.Created))...); err != nil {
+		used := yesNo(v.Used)
+		if v.Factor == "password" {
+			used = "" // nothing about a password is used up
+		}
+		if err := t.row(text(v.ID, v.Factor, v.Label, v.Serial, used, a.when(v.Created))...); err != nil {
 			return err
 		}
 	}

@@ -34,11 +34,11 @@ func (a *app) authenticatorAdd() *cobra.Command {
 		Long: `Give an account an authenticator with a new key, and print the otpauth URI that
 an authenticator app reads; on a terminal also as a QR code. It is shown this
 once and cannot be read again.`,
-		Args: cobra.ExactArgs(1),
+		Args: takes("NAME"),
 	}
 	c.Flags().StringVar(&n.Factor, "factor", "", "what `kind` of authenticator: oath")
 	c.Flags().StringVar(&n.Label, "label", "", "what to call it, for instance \"phone\"")
-	c.MarkFlagRequired("factor")
+	required(c, "factor")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		n.Account = args[0]
 		var v admin.BoundView
@@ -69,9 +69,9 @@ func (a *app) authenticatorList() *cobra.Command {
 		Short: "List what an account holds, or the tokens that nobody holds",
 		Args: func(c *cobra.Command, args []string) error {
 			if unassigned {
-				return cobra.NoArgs(c, args)
+				return takes()(c, args)
 			}
-			return cobra.ExactArgs(1)(c, args)
+			return takes("NAME")(c, args)
 		},
 	}
 	c.Flags().BoolVar(&unassigned, "unassigned", false, "list the tokens that nobody holds")
@@ -106,7 +106,7 @@ func (a *app) authenticatorRevoke() *cobra.Command {
 		Long: `Stop an authenticator, named by its ID or serial, from being accepted, for good.
 With the last second factor of an account go its recovery codes. On a terminal
 it asks first.`,
-		Args: cobra.ExactArgs(1),
+		Args: takes("ID"),
 	}
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -133,7 +133,7 @@ All good rows are kept, together or not at all. Bad rows are listed with their
 line and reason on standard error, and the exit code is then 1 although the good
 rows were kept; with --json everything is in one object
 {"added", "unassigned", "bad": [{"line", "serial", "reason"}]}.`,
-		Args: cobra.ExactArgs(1),
+		Args: takes("FILE"),
 	}
 	c.Flags().BoolVar(&key, "key-stdin", false, "read the pre-shared key of an encrypted file from standard input, in hexadecimal digits")
 	c.Flags().BoolVar(&passphrase, "passphrase-stdin", false, "read the passphrase of an encrypted file from standard input")
@@ -214,7 +214,7 @@ func (a *app) authenticatorRecoveryCodes() *cobra.Command {
 		Short: "Give an account a fresh sheet of recovery codes",
 		Long: `Give an account a fresh sheet of recovery codes, each good for one login in place
 of its second factor. The old sheet ends. The codes are shown this once.`,
-		Args: cobra.ExactArgs(1),
+		Args: takes("NAME"),
 	}
 	c.RunE = func(c *cobra.Command, args []string) error {
 		var v admin.BoundView
@@ -237,7 +237,7 @@ func (a *app) authenticatorAssign() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "assign SERIAL NAME",
 		Short: "Give a token that nobody holds to an account",
-		Args:  cobra.ExactArgs(2),
+		Args:  takes("SERIAL", "NAME"),
 	}
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := a.server().do(c.Context(), "authenticator.assign", httpd.Assignment{ID: args[0], Account: args[1]}, &httpd.Nothing{}); err != nil {
@@ -256,7 +256,7 @@ func (a *app) authenticatorResync() *cobra.Command {
 		Long: `Find the counter or clock of a token, named by its ID or serial, again from two
 codes that it showed one after the other, the older first (RFC 4226, Section
 7.4). Both codes are then used up.`,
-		Args: cobra.ExactArgs(3),
+		Args: takes("ID", "CODE1", "CODE2"),
 	}
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := a.server().do(c.Context(), "authenticator.resync", httpd.Resync{ID: args[0], First: args[1], Second: args[2]}, &httpd.Nothing{}); err != nil {

@@ -27,7 +27,7 @@ func (a *app) backupCommand() *cobra.Command {
 		Long: `Write a consistent copy of the database while logins go on. FILE appears only
 when it is whole. Secrets in it are sealed; the key file is not in it and must be
 kept apart, since nobody can read the backup without it.`,
-		Args: cobra.ExactArgs(1),
+		Args: takes("FILE"),
 	}
 	c.Flags().BoolVar(&force, "force", false, "replace FILE if it exists")
 	c.RunE = func(c *cobra.Command, args []string) error { return a.backup(c.Context(), args[0], force) }
@@ -92,7 +92,7 @@ that belongs to the backup is named with --key, which copies it to seal.key, or
 lies in the data directory as seal.key already. Nothing is kept unless the
 backup is sound and the key opens it.`,
 		Example: `  sallyport restore backup-2026-11-01 --data /var/lib/sallyport --key /root/seal.key`,
-		Args:    cobra.ExactArgs(1),
+		Args:    takes("FILE"),
 	}
 	c.Flags().StringVar(&key, "key", "", "the key `file` that belongs to the backup")
 	c.RunE = func(c *cobra.Command, args []string) error { return a.restore(c.Context(), args[0], key) }
@@ -231,7 +231,7 @@ func (a *app) resealCommand() *cobra.Command {
 		Short: "Seal every secret again under a fresh data key",
 		Long: `Seal every secret in the database again under a fresh data key, while logins go
 on. The key file stays as it is; "sallyport rekey" changes that.`,
-		Args: cobra.NoArgs,
+		Args: takes(),
 	}
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		var v httpd.Resealed
@@ -254,18 +254,18 @@ func (a *app) rekeyCommand() *cobra.Command {
 		Long: `Put a new key-encryption key in the key file, and wrap the data keys with it.
 Backups made before need the old key file still, so keep your copy of it as long
 as you keep them.`,
-		Args: cobra.NoArgs,
+		Args: takes(),
 	}
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		var v httpd.Rekeyed
 		if err := a.server().do(c.Context(), "store.rekey", httpd.Nothing{}, &v); err != nil {
 			return err
 		}
+		a.notef("copy %s to a safe place now; backups made before this need the old one", v.KeyFile)
 		if a.json {
 			return a.printJSON(v)
 		}
 		a.facts("key", v.KeyID, "file", v.KeyFile)
-		a.notef("copy %s to a safe place now; backups made before this need the old one", v.KeyFile)
 		return nil
 	}
 	return a.printsRecords(c)

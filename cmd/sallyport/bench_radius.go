@@ -79,6 +79,7 @@ servers on this machine are accepted without --allow-remote.`,
 	flags.Float64Var(&o.Rate, "rate", 0, "`logins` to begin a second, instead of --in-flight")
 	flags.DurationVar(&o.Duration, "duration", 2*time.Second, "how long to measure")
 	flags.DurationVar(&o.WarmUp, "warm-up", 500*time.Millisecond, "how long to run before measuring")
+	flags.BoolVar(&o.WarmAccounts, "warm-accounts", false, "before that, log in once with every account")
 	flags.DurationVar(&o.Timeout, "timeout", 3*time.Second, "after which a request without answer is lost")
 	flags.IntVar(&o.Drift, "drift", 1, "time `steps` that the server lets codes be early or late, 0 to 2")
 	flags.BoolVar(&o.ReuseCodes, "reuse-codes", false, "send the current code again and again; for servers that forget which were used")
@@ -90,7 +91,7 @@ servers on this machine are accepted without --allow-remote.`,
 	flags.IntVar(&o.Sockets, "sockets", 0, "source `ports`; 0 for as many as are wanted")
 	flags.IntVar(&o.ServerPID, "server-pid", 0, "`process` of the server on this machine, to measure it with its children")
 	flags.Uint64Var(&o.Seed, "seed", 1, "of the order of accounts and the moments of arrival")
-	c.MarkFlagRequired("server")
+	required(c, "server")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if err := a.benchOptions(c.Context(), &f, &o); err != nil {
 			return err

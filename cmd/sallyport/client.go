@@ -165,15 +165,21 @@ func (c *client) unreachable(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return refused("", "interrupted")
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOTDIR):
-		return &failure{err: fmt.Errorf("no server is running on the data directory %s", c.dir),
-			hint: "start it with: sallyport serve --data " + c.dir, exit: exitUnreachable}
+		return &failure{
+			err:  fmt.Errorf("no server is running on the data directory %s", c.dir),
+			hint: "start it with: sallyport serve --data " + c.dir, exit: exitUnreachable,
+		}
 	case errors.Is(err, fs.ErrPermission):
-		return &failure{err: fmt.Errorf("you may not open %s", socket),
-			hint: "run the command as root or as the user that the server runs as", exit: exitUnreachable}
+		return &failure{
+			err:  fmt.Errorf("you may not open %s", socket),
+			hint: "run the command as root or as the user that the server runs as", exit: exitUnreachable,
+		}
 	}
 	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
 		err = inner // without "Post http://...", which is nothing that anybody asked for
 	}
-	return &failure{err: fmt.Errorf("the server on %s does not answer: %w", socket, err),
-		hint: "look at its log; start it with: sallyport serve --data " + c.dir, exit: exitUnreachable}
+	return &failure{
+		err:  fmt.Errorf("the server on %s does not answer: %w", socket, err),
+		hint: "look at its log; start it with: sallyport serve --data " + c.dir, exit: exitUnreachable,
+	}
 }

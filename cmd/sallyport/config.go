@@ -12,7 +12,7 @@ func (a *app) configCommand() *cobra.Command {
 	sample := &cobra.Command{
 		Use:   "sample",
 		Short: "Print a configuration file with every key, its default and what it means",
-		Args:  cobra.NoArgs,
+		Args:  takes(),
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprint(a.out, config.Sample())
 			return err
@@ -21,7 +21,7 @@ func (a *app) configCommand() *cobra.Command {
 	check := &cobra.Command{
 		Use:   "check FILE",
 		Short: "Say what is wrong with a configuration file",
-		Args:  cobra.ExactArgs(1),
+		Args:  takes("FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if _, err := config.Load(args[0]); err != nil {
 				return refused("sallyport config sample prints every key with its default", "%w", err)

@@ -14,7 +14,7 @@ func (a *app) docsCommand() *cobra.Command {
 		Use:    "docs FILE",
 		Short:  "Write the manual of all commands as Markdown",
 		Hidden: true,
-		Args:   cobra.ExactArgs(1),
+		Args:   takes("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := os.WriteFile(args[0], []byte(manual(c.Root())), 0o644); err != nil {
 				return refused("", "write the manual: %w", err)
@@ -32,13 +32,10 @@ func manual(root *cobra.Command) string {
 	b.WriteString("Every command takes these flags:\n\n```\n" + root.PersistentFlags().FlagUsages() + "```\n")
 	walk(root, func(c *cobra.Command) {
 		fmt.Fprintf(&b, "\n## %s\n\n%s.\n", c.CommandPath(), c.Short)
-		if rest, ok := strings.CutPrefix(c.Long, c.Short); ok {
-			// Long begins with the sentence that Short is.
-			if rest = strings.TrimSpace(strings.TrimPrefix(rest, ".")); rest != "" {
-				fmt.Fprintf(&b, "\n%s\n", rest)
-			}
-		} else if c.Long != "" {
-			fmt.Fprintf(&b, "\n%s\n", c.Long)
+		// Long often begins with the sentence that Short is.
+		rest, _ := strings.CutPrefix(c.Long, c.Short+".")
+		if rest = strings.TrimSpace(rest); rest != "" {
+			fmt.Fprintf(&b, "\n%s\n", rest)
 		}
 		fmt.Fprintf(&b, "\n```\n%s\n```\n", c.UseLine())
 		if flags := own(c); flags.HasAvailableFlags() {

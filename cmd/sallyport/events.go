@@ -27,7 +27,7 @@ it begins now unless --since or --limit ask for older ones.`,
 		Example: `  sallyport events --account alice --since 24h
   sallyport events --outcome 138 --json | jq -r .reference
   sallyport events --follow`,
-		Args: cobra.NoArgs,
+		Args: takes(),
 	}
 	c.Flags().BoolVar(&q.Follow, "follow", false, "go on with events as they happen")
 	c.Flags().StringVar(&q.Account, "account", "", "only those of this `name`, whether or not anybody has it")
@@ -85,7 +85,7 @@ func (a *app) whyCommand() *cobra.Command {
 		Long: `Explain one login by the reference that the person reads out, such as 7F3K-92QD:
 what they were told, the cause, what the help desk can say, what to do, and what
 happened step by step. Dash and case do not matter; O counts as 0, I and L as 1.`,
-		Args: cobra.ExactArgs(1),
+		Args: takes("REFERENCE"),
 	}
 	c.RunE = func(c *cobra.Command, args []string) error {
 		var v admin.WhyView
@@ -184,7 +184,7 @@ func (a *app) actsCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "acts",
 		Short: "List what administrators did, and who it was",
-		Args:  cobra.NoArgs,
+		Args:  takes(),
 	}
 	c.Flags().Uint64Var(&q.After, "after", 0, "only those after this sequence `number`")
 	c.Flags().IntVar(&q.Limit, "limit", 0, "only the first `N`; 0 for all")

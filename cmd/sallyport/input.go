@@ -15,8 +15,13 @@ import (
 // maxLine is the longest line that is read, in octets.
 const maxLine = 64 << 10
 
+// A missingLine says that standard input ended where a line was due.
+type missingLine string
+
+func (m missingLine) Error() string { return "there is no " + string(m) + " on standard input" }
+
 // line reads the next line of standard input, without its end. what names it
-// in errors. It returns io.EOF, wrapped, if there is none.
+// in errors. If there is none the error is a missingLine.
 func (a *app) line(what string) (string, error) {
 	if a.lines == nil {
 		a.lines = bufio.NewReaderSize(a.in, maxLine)
@@ -26,7 +31,7 @@ func (a *app) line(what string) (string, error) {
 	case errors.Is(err, bufio.ErrBufferFull):
 		return "", refused("", "the %s on standard input is longer than %d octets", what, maxLine)
 	case err == io.EOF && len(b) == 0:
-		return "", refused("", "there is no %s on standard input: %w", what, io.EOF)
+		return "", refused("", "%w", missingLine(what))
 	case err != nil && err != io.EOF:
 		return "", fmt.Errorf("read the %s: %w", what, err)
 	}
@@ -76,7 +81,8 @@ func (a *app) confirm(yes bool, question string) error {
 		return nil
 	}
 	answer, err := a.ask(question+" [y/N]", "answer", true)
-	if err != nil && !errors.Is(err, io.EOF) {
+	var missing missingLine
+	if err != nil && !errors.As(err, &missing) {
 		return err
 	}
 	switch strings.ToLower(strings.TrimSpace(answer)) {

@@ -56,7 +56,7 @@ The request is sent again as RFC 5080 says until an answer comes. Exit codes: 0
 accepted, 1 rejected, 3 no answer.`,
 		Example: `  sallyport login --server 192.0.2.1:1812 --secret-stdin alice
   printf '%s\n' "$SECRET" "$PASSWORD" "$CODE" | sallyport login --server vpn-mfa:1812 --secret-stdin alice`,
-		Args: cobra.ExactArgs(1),
+		Args: takes("USER"),
 	}
 	c.Flags().StringVar(&server, "server", "", "`HOST:PORT` of the RADIUS server; port 1812 if left out")
 	c.Flags().BoolVar(&secret, "secret-stdin", false, "read the shared secret from the first line of standard input")
@@ -64,7 +64,7 @@ accepted, 1 rejected, 3 no answer.`,
 	c.Flags().StringArrayVar(&attributes, "attribute", nil, "attribute to send, `NAME=VALUE`; may be repeated")
 	c.Flags().BoolVar(&l.lax, "allow-unsigned", false, "take answers without Message-Authenticator, which can be forged (CVE-2024-3596)")
 	c.Flags().BoolVar(&l.again, "again", false, "send each request once more after its answer, as a device does that lost it, and compare the answers")
-	c.MarkFlagRequired("server")
+	required(c, "server")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		l.user = args[0]
 		if l.timeout <= 0 {
@@ -131,9 +131,8 @@ func (a *app) login(ctx context.Context, l login) error {
 	v := loginView{Server: l.server.String(), Verdict: "none", Attributes: []string{}}
 	var state []byte
 	for {
-		started := a.now()
-		reply, again, err := l.send(ctx, password, state)
-		v.TookMS += float64(a.now().Sub(started).Microseconds()) / 1000
+		reply, took, again, err := l.send(ctx, password, state)
+		v.TookMS += float64(took.Microseconds()) / 1000
 		if err != nil {
 			return a.noLogin(v, l, err)
 		}
@@ -146,12 +145,15 @@ func (a *app) login(ctx context.Context, l login) error {
 		}
 		state, _ = reply.Get(radius.State)
 		mode, _ := reply.Get(prompt)
-		password, err = a.ask(clean(v.Message), "answer to the challenge", !bytes.Equal(mode, []byte{0, 0, 0, 0}))
-		if err != nil {
-			return errors.Join(a.printLogin(v), err)
-		}
 		if !a.inTerminal {
 			a.notef("%s", v.Message)
+		}
+		password, err = a.ask(clean(v.Message), "answer to the challenge", !bytes.Equal(mode, []byte{0, 0, 0, 0}))
+		if err != nil {
+			if printed := a.printLogin(v); printed != nil {
+				return printed
+			}
+			return err
 		}
 		v.Challenges++
 	}
@@ -231,12 +233,13 @@ func (a *app) noLogin(v loginView, l login, err error) error {
 	return f
 }
 
-// send sends one Access-Request and returns the reply to it.
-func (l *login) send(ctx context.Context, password string, state []byte) (reply *radius.Packet, again string, err error) {
+// send sends one Access-Request and returns the reply to it and how long it
+// took to come.
+func (l *login) send(ctx context.Context, password string, state []byte) (reply *radius.Packet, took time.Duration, again string, err error) {
 	request := radius.NewRequest(radius.AccessRequest)
 	request.Add(radius.UserName, []byte(l.user))
 	if err := request.AddPassword(l.secret, []byte(password)); err != nil {
-		return nil, "", err
+		return nil, 0, "", err
 	}
 	// RFC 2865, Section 4.1: it says who asks.
 	request.Add(radius.NASIdentifier, []byte("sallyport-login"))
@@ -248,36 +251,39 @@ func (l *login) send(ctx context.Context, password string, state []byte) (reply 
 		return l.sendAgain(ctx, request)
 	}
 	asker := radius.Asker{Retransmission: radius.Retransmission{Total: l.timeout}, AllowUnsigned: l.lax}
+	started := time.Now()
 	reply, err = asker.Exchange(ctx, l.server, l.secret, request)
-	return reply, "", err
+	return reply, time.Since(started), "", err
 }
 
 // sendAgain sends a request, and once it has been answered the same octets
 // from the same port, as a device does that did not get the answer (RFC 5080,
 // Section 2.2.2). The second answer must be the first, octet for octet.
-func (l *login) sendAgain(ctx context.Context, request *radius.Packet) (*radius.Packet, string, error) {
+func (l *login) sendAgain(ctx context.Context, request *radius.Packet) (reply *radius.Packet, took time.Duration, again string, err error) {
 	octets, err := l.secret.SignRequest(nil, request)
 	if err != nil {
-		return nil, "", err
+		return nil, 0, "", err
 	}
 	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(l.server))
 	if err != nil {
-		return nil, "", fmt.Errorf("send to %v: %w", l.server, err)
+		return nil, 0, "", fmt.Errorf("send to %v: %w", l.server, err)
 	}
 	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { conn.SetReadDeadline(time.Unix(1, 0)) })()
+	defer context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })()
+	started := time.Now()
 	first, reply, err := l.exchange(ctx, conn, octets, request.Authenticator)
 	if err != nil {
-		return nil, "", err
+		return nil, 0, "", err
 	}
+	took = time.Since(started)
 	second, _, err := l.exchange(ctx, conn, octets, request.Authenticator)
 	if err != nil {
-		return nil, "", err
+		return nil, 0, "", err
 	}
 	if bytes.Equal(first, second) {
-		return reply, "same", nil
+		return reply, took, "same", nil
 	}
-	return reply, "different", nil
+	return reply, took, "different", nil
 }
 
 // exchange sends octets once and waits for a reply that is signed.
@@ -294,7 +300,7 @@ func (l *login) exchange(ctx context.Context, conn *net.UDPConn, octets []byte, 
 		n, err := conn.Read(buffer)
 		if err != nil {
 			var timeout net.Error
-			seen.Unreachable = !(errors.As(err, &timeout) && timeout.Timeout())
+			seen.Unreachable = !errors.As(err, &timeout) || !timeout.Timeout()
 			break
 		}
 		got := bytes.Clone(buffer[:n])

@@ -164,6 +164,7 @@ coloured.`,
 		a.codesCommand(),
 		a.actsCommand(),
 		a.loginCommand(),
+		a.benchCommand(),
 		a.backupCommand(),
 		a.restoreCommand(),
 		a.resealCommand(),
@@ -233,6 +234,31 @@ func (a *app) dataGiven() (dir string, given bool) {
 		return dir, true
 	}
 	return config.Default().Data, false
+}
+
+// takes checks that a command has the arguments that its usage names.
+func takes(names ...string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		switch {
+		case len(args) == len(names):
+			return nil
+		case len(args) < len(names):
+			return fmt.Errorf("%s needs %s", c.CommandPath(), strings.Join(names, " "))
+		case len(names) == 0:
+			return fmt.Errorf("%s takes no argument, and has %q", c.CommandPath(), args[0])
+		default:
+			return fmt.Errorf("%s takes %s, and has %q too many", c.CommandPath(), strings.Join(names, " "), args[len(names)])
+		}
+	}
+}
+
+// required marks flags without which a command makes no sense.
+func required(c *cobra.Command, flags ...string) {
+	for _, f := range flags {
+		if err := c.MarkFlagRequired(f); err != nil {
+			panic(err) // there is no such flag: a mistake in this program
+		}
+	}
 }
 
 // printsRecords gives c the flag --json.

@@ -40,7 +40,7 @@ of that file apart from your backups, which cannot be read without it.
 What it listens on is printed to standard output, the log to standard error.`,
 		Example: `  sallyport serve --data /var/lib/sallyport
   sallyport serve --data ./data --radius 127.0.0.1:1812 --telemetry 127.0.0.1:9812 --log-format text`,
-		Args: cobra.NoArgs,
+		Args: takes(),
 	}
 	c.Flags().StringVar(&file, "config", "", "configuration `file`")
 	values := make([]string, len(overrides))

@@ -15,7 +15,7 @@ func (a *app) applicationCommand() *cobra.Command {
 	add := &cobra.Command{
 		Use:   "add NAME",
 		Short: "Make an application",
-		Args:  cobra.ExactArgs(1),
+		Args:  takes("NAME"),
 	}
 	add.RunE = func(c *cobra.Command, args []string) error {
 		var v httpd.Application
@@ -31,7 +31,7 @@ func (a *app) applicationCommand() *cobra.Command {
 	list := &cobra.Command{
 		Use:   "list",
 		Short: "List all applications",
-		Args:  cobra.NoArgs,
+		Args:  takes(),
 	}
 	list.RunE = func(c *cobra.Command, _ []string) error {
 		t := a.table("NAME", "CREATED")
@@ -55,7 +55,7 @@ func (a *app) groupCommand() *cobra.Command {
 		Use:     "add NAME",
 		Short:   "Make a group whose members get reply attributes",
 		Example: `  sallyport group add staff --reply Filter-Id=staff --reply Session-Timeout=3600`,
-		Args:    cobra.ExactArgs(1),
+		Args:    takes("NAME"),
 	}
 	add.Flags().StringArrayVar(&reply, "reply", nil, "RADIUS attribute of an Access-Accept, `NAME=VALUE`; may be repeated")
 	add.RunE = func(c *cobra.Command, args []string) error {
@@ -76,7 +76,7 @@ func (a *app) groupCommand() *cobra.Command {
 	list := &cobra.Command{
 		Use:   "list",
 		Short: "List all groups",
-		Args:  cobra.NoArgs,
+		Args:  takes(),
 	}
 	list.RunE = func(c *cobra.Command, _ []string) error {
 		t := a.table("NAME", "REPLY", "CREATED")
@@ -129,7 +129,7 @@ right; in mode "append" password and code come in one field, password,123456.
 With --password none the client has checked the password itself, and the field
 carries the code alone.`,
 		Example: `  sallyport client add vpn --application "vpn" --source 192.0.2.10 --reply Filter-Id=staff`,
-		Args:    cobra.ExactArgs(1),
+		Args:    takes("NAME"),
 	}
 	c.Flags().StringVar(&n.Application, "application", "", "`application` that its logins are for")
 	c.Flags().StringVar(&n.Source, "source", "", "address or `CIDR` that it sends from")
@@ -139,8 +139,7 @@ carries the code alone.`,
 	c.Flags().StringVar(&messageAuthenticator, "message-authenticator", "required", "required, or optional for devices that cannot send it")
 	c.Flags().StringArrayVar(&reply, "reply", nil, "RADIUS attribute of an Access-Accept, `NAME=VALUE`; may be repeated")
 	c.Flags().IntVar(&n.RatePerSecond, "rate", 0, "most requests a second (default: the server's)")
-	c.MarkFlagRequired("application")
-	c.MarkFlagRequired("source")
+	required(c, "application", "source")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		n.Name = args[0]
 		switch messageAuthenticator {
@@ -195,7 +194,7 @@ func (a *app) clientList() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List all RADIUS clients",
-		Args:  cobra.NoArgs,
+		Args:  takes(),
 	}
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		t := a.table("NAME", "APPLICATION", "SOURCE", "MODE", "PASSWORD", "SECRETS", "REPLY", "CREATED")
@@ -222,7 +221,7 @@ func (a *app) clientRemove() *cobra.Command {
 		Use:   "remove NAME",
 		Short: "Make a RADIUS client unknown from its next packet on",
 		Long:  `Make a RADIUS client unknown from its next packet on. On a terminal it asks first.`,
-		Args:  cobra.ExactArgs(1),
+		Args:  takes("NAME"),
 	}
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -249,7 +248,7 @@ and printed this once.`,
 		Example: `  sallyport client rotate vpn
   (set the new secret on the device)
   sallyport client rotate vpn --finish`,
-		Args: cobra.ExactArgs(1),
+		Args: takes("NAME"),
 	}
 	c.Flags().BoolVar(&given, "secret-stdin", false, "read the new shared secret from the first line of standard input")
 	c.Flags().BoolVar(&finish, "finish", false, "end the old secret")
