@@ -62,22 +62,34 @@ password_hash: {memory_kib: 65536, iterations: 3, parallelism: 4, lanes: 2}
 			Throttle:          Throttle{SecondFactor: Limit{3, 10}, Password: Limit{5, 5}},
 			PasswordHash:      PasswordHash{MemoryKiB: 65536, Iterations: 3, Parallelism: 4, Lanes: 2},
 		}},
-		{"one key of a group leaves the others", "throttle: {password: {stop: 20}}\n",
-			with(func(c *Config) { c.Throttle.Password.Stop = 20 })},
-		{"an empty list replaces the default", "radius: []\nhttps: {address: \":443\"}\n",
-			with(func(c *Config) { c.RADIUS = nil; c.HTTPS.Address = ":443" })},
-		{"a list in lines", "radius:\n  - :1812\n  - :1645\n",
-			with(func(c *Config) { c.RADIUS = []string{":1812", ":1645"} })},
+		{
+			"one key of a group leaves the others", "throttle: {password: {stop: 20}}\n",
+			with(func(c *Config) { c.Throttle.Password.Stop = 20 }),
+		},
+		{
+			"an empty list replaces the default", "radius: []\nhttps: {address: \":443\"}\n",
+			with(func(c *Config) { c.RADIUS = nil; c.HTTPS.Address = ":443" }),
+		},
+		{
+			"a list in lines", "radius:\n  - :1812\n  - :1645\n",
+			with(func(c *Config) { c.RADIUS = []string{":1812", ":1645"} }),
+		},
 		{"telemetry off", "telemetry: ''\n", with(func(c *Config) { c.Telemetry = "" })},
 		{"a domain that YAML 1.1 takes for false", "domains: [NO]\n", with(func(c *Config) { c.Domains = []string{"NO"} })},
 		{"a name made of digits", "issuer: 007\n", with(func(c *Config) { c.Issuer = "007" })},
-		{"port 0 twice, for tests", "radius: ['127.0.0.1:0', '127.0.0.1:0']\n",
-			with(func(c *Config) { c.RADIUS = []string{"127.0.0.1:0", "127.0.0.1:0"} })},
-		{"one port at two hosts", "radius: ['192.0.2.1:1812', '192.0.2.2:1812']\n",
-			with(func(c *Config) { c.RADIUS = []string{"192.0.2.1:1812", "192.0.2.2:1812"} })},
+		{
+			"port 0 twice, for tests", "radius: ['127.0.0.1:0', '127.0.0.1:0']\n",
+			with(func(c *Config) { c.RADIUS = []string{"127.0.0.1:0", "127.0.0.1:0"} }),
+		},
+		{
+			"one port at two hosts", "radius: ['192.0.2.1:1812', '192.0.2.2:1812']\n",
+			with(func(c *Config) { c.RADIUS = []string{"192.0.2.1:1812", "192.0.2.2:1812"} }),
+		},
 		{"another loopback address", "telemetry: 127.0.0.53:1\n", with(func(c *Config) { c.Telemetry = "127.0.0.53:1" })},
-		{"the cheapest hash with the least memory", "password_hash: {memory_kib: 7168, iterations: 5}\n",
-			with(func(c *Config) { c.PasswordHash.MemoryKiB, c.PasswordHash.Iterations = 7168, 5 })},
+		{
+			"the cheapest hash with the least memory", "password_hash: {memory_kib: 7168, iterations: 5}\n",
+			with(func(c *Config) { c.PasswordHash.MemoryKiB, c.PasswordHash.Iterations = 7168, 5 }),
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -116,7 +128,8 @@ func TestParseRefuses(t *testing.T) {
 		{"a list for a value", "issuer: [a]\n", []string{`:1: issuer: must be a single value, such as "Sallyport"`}},
 		{"a list in a list", "radius:\n- :1\n- [a]\n- \n", []string{
 			":3: radius[1]: must be a single value; write it, or delete the item",
-			":4: radius[2]: must be a single value; write it, or delete the item"}},
+			":4: radius[2]: must be a single value; write it, or delete the item",
+		}},
 		{"not a number", "totp:\n  drift_steps: one\n", []string{`:2: totp.drift_steps: "one" is not a whole number; write digits only`}},
 		{"an octal number", "throttle: {password: {stop: 010}}\n", []string{`:1: throttle.password.stop: "010" is not a whole number; write digits only`}},
 		{"a number with a sign", "totp: {drift_steps: +1}\n", []string{`:1: totp.drift_steps: "+1" is not a whole number; write digits only`}},
@@ -126,7 +139,8 @@ func TestParseRefuses(t *testing.T) {
 		{"an anchor", "issuer: &a x\n", []string{":1: issuer: has an anchor (&); delete it"}},
 		{"an alias", "data: &a /d\nkek_file: *a\n", []string{
 			":1: data: has an anchor (&); delete it",
-			":2: kek_file: uses an alias (*); write the value itself"}},
+			":2: kek_file: uses an alias (*); write the value itself",
+		}},
 		{"a tag", "issuer: !!binary aGk=\n", []string{":1: issuer: has a tag (!); delete it"}},
 		{"a tag in a list", "radius: [!!str ':1']\n", []string{":1: radius[0]: has a tag (!); delete it"}},
 		{"a tag on everything", "!x\nissuer: x\n", []string{":1: has a tag (!); delete it"}},
@@ -139,50 +153,68 @@ func TestParseRefuses(t *testing.T) {
 
 		{"out of range", "challenge_lifetime: 11m\ntotp: {drift_steps: 2}\n", []string{
 			":1: challenge_lifetime: 11m is not allowed; choose from 30s to 10m",
-			":2: totp.drift_steps: 2 is not allowed; choose from 0 to 1"}},
+			":2: totp.drift_steps: 2 is not allowed; choose from 0 to 1",
+		}},
 		{"too short", "challenge_lifetime: 29999ms\n", []string{":1: challenge_lifetime: 29.999s is not allowed; choose from 30s to 10m"}},
 		{"a log format that does not exist", "log: {format: xml}\n", []string{`:1: log.format: "xml" is not allowed; choose from json, text`}},
 		{"more guesses than SP 800-63B allows", "throttle:\n  second_factor:\n    stop: 101\n  password:\n    free: 0\n", []string{
 			":3: throttle.second_factor.stop: 101 is not allowed; choose from 1 to 100",
-			":5: throttle.password.free: 0 is not allowed; choose from 1 to 100"}},
+			":5: throttle.password.free: 0 is not allowed; choose from 1 to 100",
+		}},
 		{"free beyond stop", "throttle:\n  password:\n    free: 20\n    stop: 10\n", []string{
-			":3: throttle.password.free: 20 is more than throttle.password.stop, which is 10; make it smaller"}},
+			":3: throttle.password.free: 20 is more than throttle.password.stop, which is 10; make it smaller",
+		}},
 		{"free beyond the default stop", "throttle: {second_factor: {free: 60}}\n", []string{
-			":1: throttle.second_factor.free: 60 is more than throttle.second_factor.stop, which is 50; make it smaller"}},
+			":1: throttle.second_factor.free: 60 is more than throttle.second_factor.stop, which is 50; make it smaller",
+		}},
 		{"no conclusion from what could not be read", "throttle: {second_factor: {free: 60, stop: x}}\n", []string{
-			`:1: throttle.second_factor.stop: "x" is not a whole number; write digits only`}},
+			`:1: throttle.second_factor.stop: "x" is not a whole number; write digits only`,
+		}},
 		{"a hash that is too cheap", "password_hash: {iterations: 1}\n", []string{
 			":1: password_hash.memory_kib: 19456 with 1 iterations is too cheap to guess against; " +
-				"choose at least 47104 with 1, 19456 with 2, 12288 with 3, 9216 with 4 or 7168 with 5"}},
+				"choose at least 47104 with 1, 19456 with 2, 12288 with 3, 9216 with 4 or 7168 with 5",
+		}},
 		{"telemetry for everybody", "telemetry: :9812\n", []string{
 			`:1: telemetry: ":9812" can be reached from other machines, and asks for no password; ` +
-				"write 127.0.0.1:9812, and let a collector on this machine pass it on"}},
+				"write 127.0.0.1:9812, and let a collector on this machine pass it on",
+		}},
 		{"telemetry at a name", "telemetry: localhost:9812\n", []string{
-			`:1: telemetry: "localhost:9812" is not an IP address and port; write it like 192.0.2.1:443, [2001:db8::1]:443, or :443 for every interface`}},
+			`:1: telemetry: "localhost:9812" is not an IP address and port; write it like 192.0.2.1:443, [2001:db8::1]:443, or :443 for every interface`,
+		}},
 		{"no port", "radius: [192.0.2.1]\n", []string{
-			`:1: radius[0]: "192.0.2.1" is not an IP address and port; write it like 192.0.2.1:443, [2001:db8::1]:443, or :443 for every interface`}},
+			`:1: radius[0]: "192.0.2.1" is not an IP address and port; write it like 192.0.2.1:443, [2001:db8::1]:443, or :443 for every interface`,
+		}},
 		{"a port by name", "radius: ['192.0.2.1:radius']\n", []string{
-			`:1: radius[0]: "192.0.2.1:radius" is not an IP address and port; write it like 192.0.2.1:443, [2001:db8::1]:443, or :443 for every interface`}},
+			`:1: radius[0]: "192.0.2.1:radius" is not an IP address and port; write it like 192.0.2.1:443, [2001:db8::1]:443, or :443 for every interface`,
+		}},
 		{"a port too large", "https: {address: ':65536'}\n", []string{
-			`:1: https.address: ":65536" is not an IP address and port; write it like 192.0.2.1:443, [2001:db8::1]:443, or :443 for every interface`}},
+			`:1: https.address: ":65536" is not an IP address and port; write it like 192.0.2.1:443, [2001:db8::1]:443, or :443 for every interface`,
+		}},
 		{"an address twice", "radius:\n- :1812\n- 192.0.2.1:1812\n", []string{
-			":3: radius[1]: port 1812 is in use by radius[0] already; choose another address or port"}},
+			":3: radius[1]: port 1812 is in use by radius[0] already; choose another address or port",
+		}},
 		{"an address in two spellings", "radius:\n- 192.0.2.1:1812\n- '[::ffff:192.0.2.1]:1812'\n", []string{
-			":3: radius[1]: port 1812 is in use by radius[0] already; choose another address or port"}},
+			":3: radius[1]: port 1812 is in use by radius[0] already; choose another address or port",
+		}},
 		{"telemetry where https is", "https: {address: ':9812'}\n", []string{
-			": telemetry: port 9812 is in use by https.address already; choose another address or port"}},
+			": telemetry: port 9812 is in use by https.address already; choose another address or port",
+		}},
 		{"nobody could log in", "radius: []\n", []string{
-			":1: radius: neither radius nor https.address has an address, so nobody could log in; give at least one"}},
+			":1: radius: neither radius nor https.address has an address, so nobody could log in; give at least one",
+		}},
 		{"half a certificate", "https:\n  address: :443\n  certificate: /c\n", []string{
-			":1: https.key: is empty, but https.certificate is given; give both or neither"}},
+			":1: https.key: is empty, but https.certificate is given; give both or neither",
+		}},
 		{"the other half", "https:\n  key: /k\n", []string{
-			":1: https.certificate: is empty, but https.key is given; give both or neither"}},
+			":1: https.certificate: is empty, but https.key is given; give both or neither",
+		}},
 		{"no data", "data: ''\n", []string{":1: data: is empty; name the folder of the database"}},
 		{"white space around", "data: ' /d'\n", []string{`:1: data: " /d" begins or ends with white space; delete it`}},
 		{"what cannot be seen", "data: \"/d\\u200b\"\ndomains: [\"a\\tb\"]\n", []string{
 			`:1: data: "/d\u200b" has characters that cannot be shown; delete them`,
 			`:2: domains[0]: "a\tb" has characters that cannot be shown; delete them`,
-			`:2: domains[0]: "a\tb" is not a domain name; write the name alone, such as CORP or corp.example.com`}},
+			`:2: domains[0]: "a\tb" is not a domain name; write the name alone, such as CORP or corp.example.com`,
+		}},
 		{"no issuer", "issuer: ''\n", []string{":1: issuer: is empty; give the name that people know this service by"}},
 		{"an issuer with a colon", "issuer: 'a:b'\n", []string{`:1: issuer: "a:b" has a colon, which separates issuer and account in authenticator apps; leave it out`}},
 		{"an issuer too long", "issuer: " + strings.Repeat("ä", 65) + "\n", []string{":1: issuer: has more than 64 characters; shorten it, since apps cut it off"}},
@@ -191,15 +223,18 @@ func TestParseRefuses(t *testing.T) {
 			`:4: domains[2]: "@example.com" is not a domain name; write the name alone, such as CORP or corp.example.com`,
 			`:5: domains[3]: "CORP\\" is not a domain name; write the name alone, such as CORP or corp.example.com`,
 			":6: domains[4]: is empty; give a name or delete the item",
-			":7: domains[5]: is longer than the 255 octets of a domain name; check it"}},
+			":7: domains[5]: is longer than the 255 octets of a domain name; check it",
+		}},
 		{"too many addresses", "radius: [" + strings.Repeat("':0', ", 65) + "]\n", []string{":1: radius: has 65 items; at most 64 are allowed"}},
 		{"a long text is not repeated whole", "telemetry: " + strings.Repeat("a", 100) + "\n", []string{
-			`:1: telemetry: "` + strings.Repeat("a", 80) + `"... is not an IP address and port; write it like 192.0.2.1:443, [2001:db8::1]:443, or :443 for every interface`}},
+			`:1: telemetry: "` + strings.Repeat("a", 80) + `"... is not an IP address and port; write it like 192.0.2.1:443, [2001:db8::1]:443, or :443 for every interface`,
+		}},
 		{"all mistakes at once, by line", "radus: []\nlog: {level: loud}\nissuer: ''\nthrottle:\n  password: {stop: 500}\n", []string{
 			`:1: unknown key "radus"; did you mean "radius"?`,
 			`:2: log.level: "loud" is not a level; write debug, info, warn or error`,
 			":3: issuer: is empty; give the name that people know this service by",
-			":5: throttle.password.stop: 500 is not allowed; choose from 1 to 100"}},
+			":5: throttle.password.stop: 500 is not allowed; choose from 1 to 100",
+		}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -354,8 +389,10 @@ func TestValidate(t *testing.T) {
 	if err == nil {
 		t.Fatal("the zero Config is valid")
 	}
-	for _, key := range []string{"data", "radius", "log.format", "issuer", "challenge_lifetime", "throttle.second_factor.stop",
-		"throttle.password.stop", "throttle.second_factor.free", "password_hash.memory_kib", "password_hash.iterations"} {
+	for _, key := range []string{
+		"data", "radius", "log.format", "issuer", "challenge_lifetime", "throttle.second_factor.stop",
+		"throttle.password.stop", "throttle.second_factor.free", "password_hash.memory_kib", "password_hash.iterations",
+	} {
 		if !strings.Contains(err.Error(), "config: "+key+": ") {
 			t.Errorf("Validate of the zero Config says nothing of %s:\n%v", key, err)
 		}
@@ -484,8 +521,10 @@ func TestDocumentHasEveryKey(t *testing.T) {
 			t.Errorf("the document does not have the heading %s once", s.path)
 		}
 	}
-	for _, want := range []string{"Default: `2m`. Allowed: 30s to 10m.", "Default: `json`. Allowed: one of json, text.",
-		"Default: `[]`. Allowed: at most 1000 items.", `CORP\\alice`, "Default: `\"127.0.0.1:9812\"`."} {
+	for _, want := range []string{
+		"Default: `2m`. Allowed: 30s to 10m.", "Default: `json`. Allowed: one of json, text.",
+		"Default: `[]`. Allowed: at most 1000 items.", `CORP\\alice`, "Default: `\"127.0.0.1:9812\"`.",
+	} {
 		if !strings.Contains(doc, want) {
 			t.Errorf("the document does not say %q", want)
 		}

@@ -370,8 +370,10 @@ func rekey(c *call, _ Nothing) (Rekeyed, error) {
 	case o.rekeying <- struct{}{}:
 		defer func() { <-o.rekeying }()
 	default:
-		return Rekeyed{}, &Problem{Type: "/problems/busy", Title: "Busy", Status: http.StatusConflict,
-			Detail: "the key is being changed already", Hint: "wait for the other rekey to finish"}
+		return Rekeyed{}, &Problem{
+			Type: "/problems/busy", Title: "Busy", Status: http.StatusConflict,
+			Detail: "the key is being changed already", Hint: "wait for the other rekey to finish",
+		}
 	}
 	if o.Rekey == nil {
 		return Rekeyed{}, errors.New("httpd: this server was built without a way to change the key")

@@ -72,9 +72,11 @@ func identify(r *http.Request, self uint32) (admin.Actor, error) {
 		return "", p.err
 	}
 	if p.uid != 0 && p.uid != self {
-		return "", &Problem{Type: "/problems/forbidden", Title: "Not permitted", Status: http.StatusForbidden,
+		return "", &Problem{
+			Type: "/problems/forbidden", Title: "Not permitted", Status: http.StatusForbidden,
 			Detail: fmt.Sprintf("uid %d may not administer this server", p.uid),
-			Hint:   fmt.Sprintf("run the command as root or as uid %d", self)}
+			Hint:   fmt.Sprintf("run the command as root or as uid %d", self),
+		}
 	}
 	uid := strconv.FormatUint(uint64(p.uid), 10)
 	if u, err := user.LookupId(uid); err == nil {

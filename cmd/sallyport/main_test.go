@@ -162,7 +162,7 @@ func TestAnswersThatBreakOff(t *testing.T) {
 			w.Header().Set(httpd.TrailerProblem, `{"type":"/problems/stopping","detail":"the server is shutting down","status":503}`)
 		}, exitUnreachable, "error: account.list broke off: the server is shutting down\n"},
 		{
-			"something else than a problem document", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 502) }, exitRefused,
+			"something else than a problem document", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusBadGateway) }, exitRefused,
 			"error: the server answered 502 Bad Gateway to account.list\nhint: are the command and the server of the same version?\n",
 		},
 		{"whole", func(w http.ResponseWriter, _ *http.Request) {
