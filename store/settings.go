@@ -72,8 +72,10 @@ type clientRow struct {
 
 // fields returns where the columns of selectClients are scanned to.
 func (r *clientRow) fields() []any {
-	return []any{&r.id, &r.name, &r.door, &r.application, &r.source, &r.mode, &r.password,
-		&r.secrets, &r.lax, &r.rate, &r.attributes, &r.created}
+	return []any{
+		&r.id, &r.name, &r.door, &r.application, &r.source, &r.mode, &r.password,
+		&r.secrets, &r.lax, &r.rate, &r.attributes, &r.created,
+	}
 }
 
 // client returns the client of a row, its secrets opened.
