@@ -33,7 +33,7 @@ type Config struct {
 	// a host (":1812") means every interface. An empty list switches RADIUS off.
 	RADIUS []string `yaml:"radius" max:"64"`
 
-	// Console, portal and API.
+	// Health for load balancers; console, portal and API in a later release.
 	HTTPS HTTPS `yaml:"https"`
 
 	// The loopback address of /livez, /readyz and /metrics, which ask for no

@@ -108,7 +108,7 @@ func Document() string {
 	b.WriteString(`# Configuration
 
 The configuration file is YAML, and small: it holds what the server must know
-before it can open its database. Everything else is set in the console, where
+before it can open its database. Everything else is set by commands, where
 every change has an author and a history.
 
 - A key that is left out has its default; an empty file is a valid one.

@@ -293,7 +293,7 @@ func TestReplyAttributes(t *testing.T) {
 	s := start(t, setup{})
 	s.do("", "group", "add", "staff", "--reply", "Filter-Id=staff", "--reply", "Session-Timeout=3600")
 	s.do("", "group", "add", "ops", "--reply", "26.9.1=shell:priv-lvl=15")
-	n := s.client("vpn", "--reply", "Class=0x76706e")
+	n := s.client("vpn", "--reply", "Class=vpn")
 	p := s.account("alice", "--group", "staff", "--group", "ops")
 	s.bind(p)
 	c := n.ask(p.name, p.password, nil).want(t, "challenge")
@@ -302,7 +302,7 @@ func TestReplyAttributes(t *testing.T) {
 	for _, at := range a.Attributes[1:] {
 		got = append(got, at.String())
 	}
-	want := "Class=0x76706e Filter-Id=staff Session-Timeout=3600 Cisco-AVPair=shell:priv-lvl=15"
+	want := "Class=vpn Filter-Id=staff Session-Timeout=3600 Cisco-AVPair=shell:priv-lvl=15"
 	if text := strings.Join(got, " "); text != want {
 		t.Errorf("the accept carries %s; want %s", text, want)
 	}

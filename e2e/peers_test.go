@@ -304,8 +304,13 @@ func TestLoginCommand(t *testing.T) {
 		exit   int
 		want   view
 	}{
-		{"right", n.secret, []string{"--again"}, []string{p.password, code}, 0,
-			view{Verdict: "accept", Again: "same", Attributes: []string{"Session-Timeout=3600"}, Challenges: 1}},
+		{
+			"right", n.secret,
+			[]string{"--again"},
+			[]string{p.password, code},
+			0,
+			view{Verdict: "accept", Again: "same", Attributes: []string{"Session-Timeout=3600"}, Challenges: 1},
+		},
 		{"the same code again", n.secret, nil, []string{p.password, code}, 1, view{Verdict: "reject", Message: "Sign-in failed. Reference ", Challenges: 1}},
 		{"wrong password", n.secret, nil, []string{"wrong"}, 1, view{Verdict: "reject", Message: "Sign-in failed. Reference "}},
 		{"wrong shared secret", "some other secret of ours", []string{"--timeout", "300ms"}, []string{p.password}, 3, view{Verdict: "none"}},

@@ -154,8 +154,13 @@ func TestSecretsShowUpNowhere(t *testing.T) {
 	find(t, "the errors", []byte(errors.String()), canaries)
 	lists := ""
 	for _, args := range [][]string{
-		{"account", "list"}, {"account", "show", p.name}, {"authenticator", "list", p.name}, {"authenticator", "list", "bob"},
-		{"client", "list"}, {"acts"}, {"codes"},
+		{"account", "list"},
+		{"account", "show", p.name},
+		{"authenticator", "list", p.name},
+		{"authenticator", "list", "bob"},
+		{"client", "list"},
+		{"acts"},
+		{"codes"},
 	} {
 		lists += s.do("", append(args, "--json")...) + s.do("", args...)
 	}

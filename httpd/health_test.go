@@ -57,8 +57,10 @@ func TestHealthPages(t *testing.T) {
 		{"anyone asks for metrics", "/metrics", "", good.Public(), 404, notBuilt + "\n"},
 		{"anyone asks for the console", "/", "text/html", good.Public(), 404, notBuilt + "\n"},
 		{"anyone tries the operator API", "/operator/account.list", "", good.Public(), 404, notBuilt + "\n"},
-		{"the operator API on the telemetry listener", "/operator/account.list", "", good.Telemetry(), 404,
-			`{"type":"/problems/no-route","title":"Nothing here","detail":"there is nothing at /operator/account.list","hint":"there are /livez, /readyz and /metrics","status":404}` + "\n"},
+		{
+			"the operator API on the telemetry listener", "/operator/account.list", "", good.Telemetry(), 404,
+			`{"type":"/problems/no-route","title":"Nothing here","detail":"there is nothing at /operator/account.list","hint":"there are /livez, /readyz and /metrics","status":404}` + "\n",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

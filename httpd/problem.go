@@ -62,11 +62,15 @@ func problemOf(err error) *Problem {
 		}
 		return q
 	case errors.Is(err, auth.ErrBusy):
-		return &Problem{Type: "/problems/busy", Title: "Busy", Status: http.StatusServiceUnavailable,
-			Detail: "the server is busy hashing passwords", Hint: "try again in a moment"}
+		return &Problem{
+			Type: "/problems/busy", Title: "Busy", Status: http.StatusServiceUnavailable,
+			Detail: "the server is busy hashing passwords", Hint: "try again in a moment",
+		}
 	default:
-		return &Problem{Type: "/problems/fault", Title: "Fault", Status: http.StatusInternalServerError,
-			Detail: err.Error(), Hint: "the server's log and its /readyz may say more"}
+		return &Problem{
+			Type: "/problems/fault", Title: "Fault", Status: http.StatusInternalServerError,
+			Detail: err.Error(), Hint: "the server's log and its /readyz may say more",
+		}
 	}
 }
 

@@ -140,13 +140,17 @@ func (c *call) dispatch(a audience, byPath map[string][]route, identify func(*ht
 	i := slices.IndexFunc(candidates, func(rt route) bool { return rt.method == method })
 	if i < 0 {
 		c.w.Header().Set("Allow", candidates[0].method)
-		return &Problem{Type: "/problems/method", Title: "Wrong method", Status: http.StatusMethodNotAllowed,
-			Detail: fmt.Sprintf("%s does not answer %s", c.URL.Path, c.Method), Hint: "use " + candidates[0].method}
+		return &Problem{
+			Type: "/problems/method", Title: "Wrong method", Status: http.StatusMethodNotAllowed,
+			Detail: fmt.Sprintf("%s does not answer %s", c.URL.Path, c.Method), Hint: "use " + candidates[0].method,
+		}
 	}
 	c.route = &candidates[i]
 	if !allowed(a, c.route.permission) {
-		return &Problem{Type: "/problems/forbidden", Title: "Not permitted", Status: http.StatusForbidden,
-			Detail: fmt.Sprintf("%s is not open to you", c.URL.Path)}
+		return &Problem{
+			Type: "/problems/forbidden", Title: "Not permitted", Status: http.StatusForbidden,
+			Detail: fmt.Sprintf("%s is not open to you", c.URL.Path),
+		}
 	}
 	return c.route.serve(c)
 }
@@ -180,8 +184,10 @@ func (c *call) decode(v any) error {
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		return &Problem{Type: "/problems/too-large", Title: "Request too large", Status: http.StatusRequestEntityTooLarge,
-			Detail: fmt.Sprintf("%s takes %d octets at most", c.URL.Path, large.Limit)}
+		return &Problem{
+			Type: "/problems/too-large", Title: "Request too large", Status: http.StatusRequestEntityTooLarge,
+			Detail: fmt.Sprintf("%s takes %d octets at most", c.URL.Path, large.Limit),
+		}
 	case err != nil:
 		return badRequest("the request broke off: %v", err)
 	}

@@ -87,8 +87,10 @@ func list[T any](c *call, each func(ctx context.Context, send func(T) error, flu
 	return s.end(err)
 }
 
-var errStopping = &Problem{Type: "/problems/stopping", Title: "Stopping", Status: http.StatusServiceUnavailable,
-	Detail: "the server is shutting down"}
+var errStopping = &Problem{
+	Type: "/problems/stopping", Title: "Stopping", Status: http.StatusServiceUnavailable,
+	Detail: "the server is shutting down",
+}
 
 // page is how many records are read from the store at once. Between pages
 // nothing is held, so that a slow reader holds up nobody.

@@ -34,9 +34,14 @@ func TestCheckKey(t *testing.T) {
 		wantWeak bool
 		wantOK   bool
 	}{
-		{0, false, false}, {10, false, false}, {15, false, false},
-		{16, true, true}, {19, true, true},
-		{20, false, true}, {64, false, true}, {128, false, true},
+		{0, false, false},
+		{10, false, false},
+		{15, false, false},
+		{16, true, true},
+		{19, true, true},
+		{20, false, true},
+		{64, false, true},
+		{128, false, true},
 		{129, false, false},
 	}
 	for _, tt := range tests {

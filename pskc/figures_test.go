@@ -262,20 +262,38 @@ func TestRFC6030Figures(t *testing.T) {
 		want     []Token
 		wantBad  []BadRow
 	}{
-		{"Figure 2, whose key is an example of form only", figure2, Keys{}, nil,
-			[]BadRow{{4, "12345678", "the format of the codes is missing"}}},
+		{
+			"Figure 2, whose key is an example of form only", figure2,
+			Keys{},
+			nil,
+			[]BadRow{{4, "12345678", "the format of the codes is missing"}},
+		},
 		{"Figure 3, all about a token", figure3, Keys{}, []Token{owned}, nil},
-		{"Figure 4, a key that both sides derive", figure4, Keys{}, nil,
-			[]BadRow{{6, "987654321", "the file does not hold the key itself"}}},
-		{"Figure 5, a token with a PIN", figure5, Keys{}, []Token{hotp(6, "987654321", "Manufacturer", 8)},
-			[]BadRow{{23, "987654321", "the key is not for HOTP or TOTP codes"}}},
+		{
+			"Figure 4, a key that both sides derive", figure4,
+			Keys{},
+			nil,
+			[]BadRow{{6, "987654321", "the file does not hold the key itself"}},
+		},
+		{
+			"Figure 5, a token with a PIN", figure5,
+			Keys{},
+			[]Token{hotp(6, "987654321", "Manufacturer", 8)},
+			[]BadRow{{23, "987654321", "the key is not for HOTP or TOTP codes"}},
+		},
 		{"Figure 6, encrypted with a pre-shared key", figure6, figure6Keys, []Token{hotp(16, "987654321", "Manufacturer", 8)}, nil},
 		{"Figure 7, encrypted with a password", figure7, figure7Keys, []Token{hotp(31, "987654321", "TokenVendorAcme", 8)}, nil},
-		{"Figure 8, encrypted to a certificate", figure8, figure6Keys, nil,
-			[]BadRow{{7, "987654321", "the value is encrypted to a certificate, which is not supported"}}},
+		{
+			"Figure 8, encrypted to a certificate", figure8, figure6Keys, nil,
+			[]BadRow{{7, "987654321", "the value is encrypted to a certificate, which is not supported"}},
+		},
 		{"Figure 9, signed", figure9, Keys{}, []Token{hotp(5, "0755225266", "TokenVendorAcme", 6)}, nil},
-		{"Figure 10, many tokens", figure10(), Keys{}, bulk,
-			[]BadRow{{34, "9999999", "the serial number was already on line 24"}}},
+		{
+			"Figure 10, many tokens", figure10(),
+			Keys{},
+			bulk,
+			[]BadRow{{34, "9999999", "the serial number was already on line 24"}},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -3,31 +3,74 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"sallyport/auth"
+	"sallyport/config"
 )
 
 func (a *app) docsCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:    "docs FILE",
-		Short:  "Write the manual of all commands as Markdown",
+		Use:    "docs DIR",
+		Short:  "Write the pages that are made from the program into a folder",
 		Hidden: true,
-		Args:   takes("FILE"),
+		Args:   takes("DIR"),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := os.WriteFile(args[0], []byte(manual(c.Root())), 0o644); err != nil {
-				return refused("", "write the manual: %w", err)
+			for name, text := range pages(c.Root()) {
+				if err := os.WriteFile(filepath.Join(args[0], name), []byte(text), 0o644); err != nil {
+					return refused("", "write the manual: %w", err)
+				}
 			}
 			return nil
 		},
 	}
 }
 
+// pages are the parts of the documentation that the program knows best, by
+// file name.
+func pages(root *cobra.Command) map[string]string {
+	return map[string]string{
+		"cli.md":           manual(root),
+		"configuration.md": config.Document(),
+		"outcomes.md":      outcomes(),
+	}
+}
+
+// outcomes is the catalogue as a page.
+func outcomes() string {
+	var b strings.Builder
+	b.WriteString(`# Outcomes
+
+<!-- Made by: sallyport docs docs -->
+
+Why a login ended as it did. Codes from 1 to 141 and -100 to -104 are the call-status
+codes of Azure MFA Server under their old numbers and labels; codes above 1000 are our
+own. The person is told the same words wherever the truth would help a guesser.
+
+`)
+	for _, foreign := range []bool{false, true} {
+		if foreign {
+			b.WriteString("# Read only\n\nSallyport never decides these. They are here so that logs of Azure MFA Server can be read.\n\n")
+		}
+		for _, m := range auth.Catalogue() {
+			if m.Foreign != foreign {
+				continue
+			}
+			fmt.Fprintf(&b, "## %d %s\n\n`%s`, %s at stage %s, %s\n\n", m.Outcome, m.Label, m.Name, m.Verdict, m.Stage, m.Method)
+			fmt.Fprintf(&b, "- **The person reads:** %s\n- **Cause:** %s\n- **Help desk:** %s\n- **Remedy:** %s\n\n", m.Person, m.Administrator, m.HelpDesk, m.Remedy)
+		}
+	}
+	return b.String()
+}
+
 // manual is the reference of all commands, made from what --help says.
 func manual(root *cobra.Command) string {
 	var b strings.Builder
-	b.WriteString("# Commands\n\n<!-- Made by: sallyport docs docs/cli.md -->\n\n")
+	b.WriteString("# Commands\n\n<!-- Made by: sallyport docs docs -->\n\n")
 	b.WriteString(root.Long + "\n\n")
 	b.WriteString("Every command takes these flags:\n\n```\n" + root.PersistentFlags().FlagUsages() + "```\n")
 	walk(root, func(c *cobra.Command) {

@@ -28,17 +28,18 @@ var update = flag.Bool("update", false, "write docs/cli.md anew")
 
 // docs/cli.md is made from what the commands say about themselves.
 func TestManualIsCurrent(t *testing.T) {
-	name := filepath.Join("..", "..", "docs", "cli.md")
 	a, _, _ := newApp("")
-	want := manual(a.rootCommand())
-	if *update {
-		if err := os.WriteFile(name, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
+	for page, want := range pages(a.rootCommand()) {
+		name := filepath.Join("..", "..", "docs", page)
+		if *update {
+			if err := os.WriteFile(name, []byte(want), 0o644); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	got, err := os.ReadFile(name)
-	if err != nil || string(got) != want {
-		t.Errorf("docs/cli.md is not what the commands say (%v); run: go test ./cmd/sallyport -run TestManualIsCurrent -update", err)
+		got, err := os.ReadFile(name)
+		if err != nil || string(got) != want {
+			t.Errorf("docs/%s is not what the program says (%v); run: make docs", page, err)
+		}
 	}
 }
 
