@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -80,7 +81,8 @@ func (a *Admin) AddAccount(ctx context.Context, by Actor, n NewAccount) (Account
 		changes = append(changes, add)
 	}
 	if err := a.apply(ctx, by, "account.add", name, "", changes...); err != nil {
-		return AccountView{}, problem(err, fmt.Sprintf("an account is already called %s", takenName(err, name)), "sallyport account show NAME tells which")
+		name := takenName(err, acc)
+		return AccountView{}, problem(err, "an account is already called "+name, "sallyport account show "+name+" tells which")
 	}
 	return viewAccount(acc), nil
 }
@@ -243,11 +245,13 @@ func canonical(name string) (string, error) {
 }
 
 // takenName finds which of an account's names a store's ErrExists is about.
-func takenName(err error, name string) string {
-	if _, taken, ok := strings.Cut(err.Error(), ErrExists.Error()+": "); ok {
-		return taken
+func takenName(err error, acc auth.Account) string {
+	for _, alias := range acc.Aliases {
+		if strings.Contains(err.Error(), strconv.Quote(alias)) {
+			return alias
+		}
 	}
-	return name
+	return acc.Name
 }
 
 func viewAccount(a auth.Account) AccountView {

@@ -75,7 +75,7 @@ func Sample() string {
 	var b strings.Builder
 	b.WriteString(`# Sallyport's start-up configuration. Every key is here with its default, and
 # may be left out. A key that is not known stops the start. Everything else is
-# set in the console and kept in the database (SQLite, in the data folder).
+# set by commands and kept in the database (SQLite, in the data folder).
 `)
 	write(&b, new(Default()), settings(), "", comments())
 	return b.String()
