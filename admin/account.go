@@ -84,7 +84,7 @@ func (a *Admin) AddAccount(ctx context.Context, by Actor, n NewAccount) (Account
 		name := takenName(err, acc)
 		return AccountView{}, problem(err, "an account is already called "+name, "sallyport account show "+name+" tells which")
 	}
-	return viewAccount(acc), nil
+	return viewAccount(acc, a.Now()), nil
 }
 
 // SetPassword gives an account a new password in place of the old.
@@ -133,7 +133,7 @@ func (a *Admin) Accounts(ctx context.Context, after string, limit int) ([]Accoun
 	}
 	views := make([]AccountView, len(accounts))
 	for i := range accounts {
-		views[i] = viewAccount(accounts[i])
+		views[i] = viewAccount(accounts[i], a.Now())
 	}
 	return views, nil
 }
@@ -144,7 +144,7 @@ func (a *Admin) ShowAccount(ctx context.Context, name string) (AccountView, erro
 	if err != nil {
 		return AccountView{}, err
 	}
-	v := viewAccount(acc)
+	v := viewAccount(acc, a.Now())
 	if v.Authenticators, err = a.authenticators(ctx, acc); err != nil {
 		return AccountView{}, err
 	}
@@ -254,13 +254,16 @@ func takenName(err error, acc auth.Account) string {
 	return acc.Name
 }
 
-func viewAccount(a auth.Account) AccountView {
+func viewAccount(a auth.Account, now time.Time) AccountView {
 	v := AccountView{
 		ID: a.ID, Name: a.Name, Aliases: orEmpty(a.Aliases), Groups: orEmpty(a.Groups),
-		Enabled: a.Enabled, Blocked: a.Blocked, BlockReason: a.BlockReason, Created: a.Created,
+		Enabled: a.Enabled, Created: a.Created,
 	}
-	if !a.BlockedUntil.IsZero() {
-		v.BlockedUntil = &a.BlockedUntil
+	if v.Blocked = a.BlockedAt(now); v.Blocked {
+		v.BlockReason = a.BlockReason
+		if !a.BlockedUntil.IsZero() {
+			v.BlockedUntil = &a.BlockedUntil
+		}
 	}
 	return v
 }
