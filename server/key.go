@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -16,7 +17,7 @@ const databaseFile = "sallyport.db"
 
 // readKEK reads the key-encryption key. A first start makes one; a database
 // without its key is refused, because a new key would lock it for good.
-func readKEK(path, data string) (seal.KEK, error) {
+func readKEK(path, data string, log *slog.Logger) (seal.KEK, error) {
 	kek, err := seal.ReadKEK(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return kek, err
@@ -26,7 +27,10 @@ func readKEK(path, data string) (seal.KEK, error) {
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return seal.KEK{}, fmt.Errorf("server: look for a database: %w", err)
 	}
-	return seal.CreateKEK(path)
+	if kek, err = seal.CreateKEK(path); err == nil {
+		log.Warn("made a key for this installation; keep a copy of it apart from backups, which cannot be opened without it", "key_file", path, "key", kek.ID())
+	}
+	return kek, err
 }
 
 // nextKEK is where a new key waits while a rotation is under way.

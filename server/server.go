@@ -126,7 +126,7 @@ func hold(ctx context.Context, t time.Time) {
 func (s *Server) openStore(ctx context.Context) error {
 	path := s.cfg.KEKPath()
 	for {
-		kek, err := readKEK(path, s.cfg.Data)
+		kek, err := readKEK(path, s.cfg.Data, s.log)
 		if err != nil {
 			return err
 		}
