@@ -15,6 +15,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -159,7 +160,7 @@ func (s *Server) listen() (err error) {
 		return err
 	}
 	if s.cfg.Telemetry != "" {
-		if s.telemetry, err = net.Listen("tcp", s.cfg.Telemetry); err != nil {
+		if s.telemetry, err = s.listenTelemetry(); err != nil {
 			return fmt.Errorf("server: listen for telemetry on %s: %w; give another address with --telemetry, or \"\" to switch it off", s.cfg.Telemetry, err)
 		}
 	}
@@ -173,6 +174,19 @@ func (s *Server) listen() (err error) {
 		}
 	}
 	return nil
+}
+
+// listenTelemetry opens the telemetry address. If nobody chose it and another
+// server of this host has it, any free port will do: that must not keep a
+// second installation from starting.
+func (s *Server) listenTelemetry() (net.Listener, error) {
+	l, err := net.Listen("tcp", s.cfg.Telemetry)
+	if errors.Is(err, syscall.EADDRINUSE) && s.cfg.Telemetry == config.Default().Telemetry {
+		if l, err = net.Listen("tcp", "127.0.0.1:0"); err == nil {
+			s.log.Warn("the usual telemetry address is taken by another program; another port is used until the next start", "usual", s.cfg.Telemetry, "now", l.Addr().String())
+		}
+	}
+	return l, err
 }
 
 // RADIUS returns the addresses at which RADIUS clients are served.

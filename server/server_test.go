@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/netip"
 	"strings"
 	"sync"
@@ -112,6 +113,26 @@ func TestLogin(t *testing.T) {
 	events, err := s.Admin.Events(ctx, admin.Search{})
 	if err != nil || len(events) != 2 || events[1].Outcome != "oath-code-verified" {
 		t.Errorf("events %+v, %v", events, err)
+	}
+}
+
+// A second installation on one host starts although the usual telemetry
+// address is taken; an address that somebody chose is not replaced.
+func TestTelemetryAddressTaken(t *testing.T) {
+	usual := config.Default().Telemetry
+	if l, err := net.Listen("tcp", usual); err == nil {
+		defer l.Close()
+	}
+	cfg := testConfig(t.TempDir())
+	cfg.Telemetry = usual
+	s := start(t, cfg)
+	if got := s.telemetry.Addr().String(); got == usual {
+		t.Errorf("listens on %s, which is taken", got)
+	}
+	chosen := testConfig(t.TempDir())
+	chosen.Telemetry = s.telemetry.Addr().String()
+	if _, err := Start(t.Context(), chosen, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "--telemetry") {
+		t.Errorf("started on a taken address: %v", err)
 	}
 }
 
