@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"log/slog"
@@ -41,7 +42,8 @@ type Parts struct {
 	Log       *slog.Logger
 	// Hold waits until the time given or until ctx ends. Every answer but an
 	// accept is held until a multiple of holdGrid has passed since the attempt
-	// came; nil holds nothing, which only tests want.
+	// came, and a random part of it more; nil holds nothing, which only tests
+	// want.
 	Hold func(ctx context.Context, until time.Time)
 	// Observe is told of every committed event, after the commit and before
 	// the answer. It must not block and must not change the event.
@@ -73,16 +75,25 @@ func (e *Engine) Decide(ctx context.Context, at Attempt) Decision {
 	d := e.decide(ctx, at)
 	if e.Hold != nil && (d.Verdict == Reject || d.Verdict == Challenge) {
 		took := e.Stopwatch().Sub(at.Time)
-		e.Hold(ctx, at.Time.Add(took-took%holdGrid+holdGrid))
+		e.Hold(ctx, at.Time.Add(took-took%holdGrid+holdGrid+holdNoise()))
 	}
 	return d
 }
 
 // holdGrid hides from a guesser's clock what is left when the work is the same
 // for everybody: whether facts were in memory, how many tokens an account
-// holds, of which kind. What takes tens of microseconds more or less leaves at
-// the same moment.
+// holds, of which kind. What takes tens of microseconds more or less leaves in
+// the same stretch of 10 ms, at a random moment of it: timers are not exact
+// enough to leave at the same moment, and ten guesses are too few to average
+// the noise away.
 const holdGrid = 10 * time.Millisecond
+
+// holdNoise returns a random part of holdGrid.
+func holdNoise() time.Duration {
+	var b [4]byte
+	rand.Read(b[:])
+	return holdGrid * time.Duration(binary.BigEndian.Uint32(b[:])>>16) >> 16
+}
 
 func (e *Engine) decide(ctx context.Context, at Attempt) Decision {
 	if at.Reach != 0 && at.Reach.Meaning().Verdict != Reject {

@@ -66,7 +66,7 @@ func used(t *testing.T) *server {
 func TestPortInUse(t *testing.T) {
 	t.Parallel()
 	t.Run("RADIUS", func(t *testing.T) {
-		s := prepare(t, setup{})
+		s := used(t)
 		l, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(s.addr))
 		if err != nil {
 			t.Fatal(err)
@@ -75,7 +75,7 @@ func TestPortInUse(t *testing.T) {
 		s.refuses(s.addr.String(), "address already in use", "hint: ", "ss -lnptu", "--radius")
 	})
 	t.Run("telemetry", func(t *testing.T) {
-		s := prepare(t, setup{})
+		s := used(t)
 		address := strings.TrimPrefix(s.web, "http://")
 		l, err := net.Listen("tcp", address)
 		if err != nil {

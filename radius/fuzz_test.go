@@ -20,11 +20,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(mustHex(f, s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		started := time.Now()
 		p, err := Parse(b)
-		if took := time.Since(started); took > 100*time.Millisecond {
-			t.Errorf("Parse took %v", took)
-		}
 		if err != nil {
 			return
 		}
