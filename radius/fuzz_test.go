@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
 )
 
 // FuzzParse checks that a packet we accept means one thing: encoding it again
