@@ -17,9 +17,16 @@ import (
 type Engine struct {
 	Parts
 
-	decoys map[string]Authenticator // by factor
-	turns  turns
-	flood  flood
+	about []about // Factors, one by one
+	turns turns
+	flood flood
+}
+
+// About is what every login wants to know of a factor.
+type about struct {
+	info  Info
+	decoy Authenticator
+	right string // the trace's note that its code was right
 }
 
 // Parts are what an Engine is built from. All are required except Hold and
@@ -50,9 +57,10 @@ type Parts struct {
 
 // NewEngine returns an engine made of p.
 func NewEngine(p Parts) *Engine {
-	e := &Engine{Parts: p, decoys: make(map[string]Authenticator, len(p.Factors))}
-	for _, f := range p.Factors {
-		e.decoys[f.Info().Name] = f.Decoy()
+	e := &Engine{Parts: p, about: make([]about, len(p.Factors))}
+	for i, f := range p.Factors {
+		info := f.Info()
+		e.about[i] = about{info: info, decoy: f.Decoy(), right: "the code is right (" + info.Name + ")"}
 	}
 	return e
 }
@@ -95,14 +103,14 @@ func (e *Engine) decide(ctx context.Context, at Attempt) Decision {
 	}
 	waited := false
 	if !e.refusesUnseen(at, facts) {
-		var ok bool
-		if waited, ok = e.turns.take(ctx, facts.Subject); !ok {
+		var mine *turn
+		if mine, waited = e.turns.take(ctx, facts.Subject); mine == nil {
 			if ctx.Err() != nil {
 				return e.unavailable(ctx, at, "wait for other attempts on the account", ctx.Err())
 			}
 			return e.crowded(ctx, at, facts)
 		}
-		defer e.turns.done(facts.Subject)
+		defer e.turns.done(mine)
 	}
 	for round := range maxRounds {
 		if waited || round > 0 {
@@ -225,13 +233,23 @@ type trial struct {
 	proven   []string
 	answered bool  // the challenge's answer was accepted for judging
 	err      error // a fault of a factor
+
+	// What the slices above begin in, so that a login takes its memory at
+	// once. It lives as long as the settlement, which refers to it.
+	room struct {
+		trace  [7]Step
+		spend  [1]Spend
+		proven [2]string
+	}
 }
 
 func (e *Engine) newTrial(at Attempt, facts Facts, readable bool) *trial {
-	return &trial{
+	t := &trial{
 		engine: e, at: at, facts: facts, readable: readable, started: e.Stopwatch(),
-		trace: make([]Step, 0, 7), throttle: facts.Throttle, mark: NoMark,
+		throttle: facts.Throttle, mark: NoMark,
 	}
+	t.trace, t.spend, t.proven = t.room.trace[:0], t.room.spend[:0], t.room.proven[:0]
+	return t
 }
 
 // step adds a line to the trace; its time is what has passed since the last.
@@ -267,7 +285,7 @@ func (t *trial) judge(ctx context.Context) (Settlement, Decision) {
 		return t.settle(why)
 	}
 	if challenge != nil {
-		t.proven = slices.Clone(challenge.Proven) // facts are shared
+		t.proven = append(t.proven, challenge.Proven...) // copied: facts are shared
 	}
 
 	if left := need.Missing(t.proven, t.engine.Factors); left.Know {
@@ -368,12 +386,12 @@ func (t *trial) continued() (*OpenChallenge, Outcome) {
 // primary verifies the first factor. It returns zero only if the account may
 // log in and its first factor was proven.
 func (t *trial) primary(ctx context.Context, refused Outcome) Outcome {
-	password, ok := evidenceOf[Password](t.at.Evidence)
-	if !ok || password == "" {
+	password, shown := evidenceOf[Password](t.at.Evidence)
+	if password == "" {
 		t.step(StagePrimary, false, "no password came")
 		return firstOf(refused, PasswordMissing)
 	}
-	look := t.verify(ctx, Know, password, refused != 0)
+	look := t.verify(ctx, Know, shown, refused != 0)
 	switch {
 	case t.err != nil:
 		return t.fault(StagePrimary)
@@ -385,8 +403,8 @@ func (t *trial) primary(ctx context.Context, refused Outcome) Outcome {
 	t.throttle.Know = t.engine.Limits.Know.Failed(t.throttle.Know, t.at.Time)
 	t.counted = t.throttle.Know.Failures
 	// Whoever brought a code along waits as long as if it had been judged.
-	if code, ok := evidenceOf[Code](t.at.Evidence); ok {
-		t.verify(ctx, Have, code, true)
+	if _, shown := evidenceOf[Code](t.at.Evidence); shown != nil {
+		t.verify(ctx, Have, shown, true)
 		if t.err != nil {
 			return t.fault(StagePrimary)
 		}
@@ -407,8 +425,8 @@ func (t *trial) primary(ctx context.Context, refused Outcome) Outcome {
 // first. It returns zero and false only if the account may log in and a second
 // factor was proven.
 func (t *trial) second(ctx context.Context, refused Outcome, client *Client) (why Outcome, ask bool) {
-	code, ok := evidenceOf[Code](t.at.Evidence)
-	if !ok || code == "" {
+	code, shown := evidenceOf[Code](t.at.Evidence)
+	if code == "" {
 		// Where the client has checked the password, everybody is asked: a
 		// refusal here would tell names that exist from names that do not.
 		known := Require(client).Know
@@ -428,7 +446,7 @@ func (t *trial) second(ctx context.Context, refused Outcome, client *Client) (wh
 		}
 		return 0, true
 	}
-	look := t.verify(ctx, Have, code, refused != 0)
+	look := t.verify(ctx, Have, shown, refused != 0)
 	t.factor, t.holder = look.factor, look.authenticator
 	switch {
 	case t.err != nil:
@@ -436,7 +454,7 @@ func (t *trial) second(ctx context.Context, refused Outcome, client *Client) (wh
 	case refused == 0 && look.matched:
 		t.proven = append(t.proven, look.factor)
 		t.mark = look.mark
-		t.step(StageAnswer, true, "the code is right ("+look.factor+")")
+		t.step(StageAnswer, true, look.right)
 		return 0, false
 	}
 	// A code that was accepted before is no guess: not counting it lets a
@@ -468,28 +486,29 @@ type look struct {
 	matched       bool
 	held          bool // the account holds at least one of the category
 	factor        string
+	right         string // as in about
 	authenticator string
 	mark          int64
 	why           Outcome
 }
 
-// verify shows evidence to every authenticator of a category that the account
-// holds, and to a decoy for each factor of which it holds none, so that the
-// work is the same for everybody. With decoys set it shows it to decoys only.
-// Nothing that a decoy says counts.
-func (t *trial) verify(ctx context.Context, c Category, evidence Evidence, decoys bool) look {
+// verify shows evidence, which is of one kind, to every authenticator of a
+// category that the account holds, and to a decoy for each factor of which it
+// holds none, so that the work is the same for everybody. With decoys set it
+// shows it to decoys only. Nothing that a decoy says counts.
+func (t *trial) verify(ctx context.Context, c Category, evidence []Evidence, decoys bool) look {
 	var l look
 	at := t.at
-	at.Evidence = []Evidence{evidence}
-	for _, f := range t.engine.Factors {
-		info := f.Info()
-		if info.Category != c {
+	at.Evidence = evidence
+	for i, factor := range t.engine.Factors {
+		f := &t.engine.about[i]
+		if f.info.Category != c {
 			continue
 		}
 		shown := false
 		for i := range t.facts.Authenticators {
 			a := &t.facts.Authenticators[i]
-			if a.Factor != info.Name {
+			if a.Factor != f.info.Name {
 				continue
 			}
 			l.held = true
@@ -497,24 +516,24 @@ func (t *trial) verify(ctx context.Context, c Category, evidence Evidence, decoy
 				continue
 			}
 			shown = true
-			finding, err := f.Verify(ctx, *a, at)
+			finding, err := factor.Verify(ctx, *a, at)
 			if err != nil {
 				t.err = err
 				return l
 			}
 			if finding.Match() {
-				l = look{matched: true, held: true, factor: info.Name, authenticator: a.ID, mark: finding.Mark()}
+				l = look{matched: true, held: true, factor: f.info.Name, right: f.right, authenticator: a.ID, mark: finding.Mark()}
 				if finding.Mark() != a.Mark || finding.Next() != nil {
 					t.spend = append(t.spend, Spend{Authenticator: a.ID, Mark: finding.Mark(), Next: finding.Next()})
 				}
 				return l
 			}
 			if weight(finding.Outcome()) > weight(l.why) {
-				l.factor, l.authenticator, l.why = info.Name, a.ID, finding.Outcome()
+				l.factor, l.authenticator, l.why = f.info.Name, a.ID, finding.Outcome()
 			}
 		}
 		if !shown {
-			if _, err := f.Verify(ctx, t.engine.decoys[info.Name], at); err != nil {
+			if _, err := factor.Verify(ctx, f.decoy, at); err != nil {
 				t.err = err
 				return l
 			}
@@ -538,8 +557,8 @@ func weight(o Outcome) int {
 
 // holds reports whether the account holds an authenticator of the category.
 func (t *trial) holds(c Category) bool {
-	for _, f := range t.engine.Factors {
-		info := f.Info()
+	for i := range t.engine.about {
+		info := &t.engine.about[i].info
 		if info.Category != c {
 			continue
 		}
@@ -575,7 +594,7 @@ func (t *trial) ask() (Settlement, Decision) {
 		ID:      challengeID(d.State),
 		Subject: t.facts.Subject,
 		Client:  t.at.Client,
-		Proven:  t.proven,
+		Proven:  slices.Clone(t.proven), // kept for minutes, so without the rest of the trial
 		Expires: t.at.Time.Add(t.engine.ChallengeLife),
 	}
 	return s, d
@@ -586,8 +605,8 @@ func (t *trial) ask() (Settlement, Decision) {
 // holds none, or a name that nobody has, is asked as most are.
 func (t *trial) prompt() string {
 	first := ""
-	for _, f := range t.engine.Factors {
-		info := f.Info()
+	for i := range t.engine.about {
+		info := &t.engine.about[i].info
 		if info.Category != Have || info.Prompt == "" {
 			continue
 		}
@@ -608,8 +627,8 @@ func (t *trial) prompt() string {
 // completed it.
 func (t *trial) accept(client *Client) (Settlement, Decision) {
 	outcome := InternalFault
-	for _, f := range t.engine.Factors {
-		if info := f.Info(); info.Name == t.factor {
+	for i := range t.engine.about {
+		if info := &t.engine.about[i].info; info.Name == t.factor {
 			outcome = info.Verified
 		}
 	}
@@ -700,15 +719,15 @@ func policyNote(left Requirement) string {
 	return "nothing more is needed"
 }
 
-// evidenceOf returns the first evidence of kind E.
-func evidenceOf[E Evidence](all []Evidence) (E, bool) {
-	for _, e := range all {
+// evidenceOf returns the first evidence of kind E, and the part of all that
+// holds it alone, for factors; none and nil if there is no such evidence.
+func evidenceOf[E Evidence](all []Evidence) (first E, alone []Evidence) {
+	for i, e := range all {
 		if e, ok := e.(E); ok {
-			return e, true
+			return e, all[i : i+1 : i+1]
 		}
 	}
-	var none E
-	return none, false
+	return first, nil
 }
 
 func firstOf(a, b Outcome) Outcome {
