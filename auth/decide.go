@@ -166,8 +166,8 @@ func (e *Engine) query(at Attempt) (q Query, readable bool) {
 }
 
 // commit commits s and completes d with the reference of its event.
-func (e *Engine) commit(ctx context.Context, s Settlement, d Decision) (Decision, error) {
-	seq, err := e.Store.Commit(ctx, s)
+func (e *Engine) commit(ctx context.Context, s *Settlement, d Decision) (Decision, error) {
+	seq, err := e.Store.Commit(ctx, *s)
 	if err != nil {
 		return Decision{}, err
 	}
@@ -234,8 +234,11 @@ type trial struct {
 	answered bool  // the challenge's answer was accepted for judging
 	err      error // a fault of a factor
 
+	settlement Settlement // what comes of it, made by settle
+
 	// What the slices above begin in, so that a login takes its memory at
-	// once. It lives as long as the settlement, which refers to it.
+	// once. The settlement refers to it, and the store may hold that longer
+	// than Decide waits; so trials are not used again.
 	room struct {
 		trace  [7]Step
 		spend  [1]Spend
@@ -260,7 +263,7 @@ func (t *trial) step(stage Stage, ok bool, note string) {
 }
 
 // judge forms the verdict. Apart from the factors that it calls it is pure.
-func (t *trial) judge(ctx context.Context) (Settlement, Decision) {
+func (t *trial) judge(ctx context.Context) (*Settlement, Decision) {
 	t.reach()
 
 	client := t.facts.Settings.Client(t.at.Client)
@@ -584,7 +587,7 @@ func (t *trial) fault(stage Stage) Outcome {
 }
 
 // ask settles the trial with a challenge.
-func (t *trial) ask() (Settlement, Decision) {
+func (t *trial) ask() (*Settlement, Decision) {
 	prompt := t.prompt()
 	t.step(StageFactor, true, "asked for a code ("+t.factor+")")
 	s, d := t.settle(OATHCodePending)
@@ -625,7 +628,7 @@ func (t *trial) prompt() string {
 
 // accept settles the trial with an accept, named after the factor that
 // completed it.
-func (t *trial) accept(client *Client) (Settlement, Decision) {
+func (t *trial) accept(client *Client) (*Settlement, Decision) {
 	outcome := InternalFault
 	for i := range t.engine.about {
 		if info := &t.engine.about[i].info; info.Name == t.factor {
@@ -650,9 +653,10 @@ func (t *trial) accept(client *Client) (Settlement, Decision) {
 
 // settle closes the trial: the verdict of the outcome, what it changes, and
 // the event. A refusal spends nothing but the challenge that it answered.
-func (t *trial) settle(o Outcome) (Settlement, Decision) {
+func (t *trial) settle(o Outcome) (*Settlement, Decision) {
 	m := o.Meaning()
-	s := Settlement{
+	s := &t.settlement
+	*s = Settlement{
 		Subject:  t.facts.Subject,
 		Version:  t.facts.Version,
 		Settings: t.facts.Settings.Version,
