@@ -18,9 +18,16 @@ import (
 type Engine struct {
 	Parts
 
-	decoys map[string]Authenticator // by factor
-	turns  turns
-	flood  flood
+	about []about // Factors, one by one
+	turns turns
+	flood flood
+}
+
+// About is what every login wants to know of a factor.
+type about struct {
+	info  Info
+	decoy Authenticator
+	right string // the trace's note that its code was right
 }
 
 // Parts are what an Engine is built from. All are required except Hold and
@@ -52,9 +59,10 @@ type Parts struct {
 
 // NewEngine returns an engine made of p.
 func NewEngine(p Parts) *Engine {
-	e := &Engine{Parts: p, decoys: make(map[string]Authenticator, len(p.Factors))}
-	for _, f := range p.Factors {
-		e.decoys[f.Info().Name] = f.Decoy()
+	e := &Engine{Parts: p, about: make([]about, len(p.Factors))}
+	for i, f := range p.Factors {
+		info := f.Info()
+		e.about[i] = about{info: info, decoy: f.Decoy(), right: "the code is right (" + info.Name + ")"}
 	}
 	return e
 }
@@ -106,14 +114,14 @@ func (e *Engine) decide(ctx context.Context, at Attempt) Decision {
 	}
 	waited := false
 	if !e.refusesUnseen(at, facts) {
-		var ok bool
-		if waited, ok = e.turns.take(ctx, facts.Subject); !ok {
+		var mine *turn
+		if mine, waited = e.turns.take(ctx, facts.Subject); mine == nil {
 			if ctx.Err() != nil {
 				return e.unavailable(ctx, at, "wait for other attempts on the account", ctx.Err())
 			}
 			return e.crowded(ctx, at, facts)
 		}
-		defer e.turns.done(facts.Subject)
+		defer e.turns.done(mine)
 	}
 	for round := range maxRounds {
 		if waited || round > 0 {
@@ -169,8 +177,8 @@ func (e *Engine) query(at Attempt) (q Query, readable bool) {
 }
 
 // commit commits s and completes d with the reference of its event.
-func (e *Engine) commit(ctx context.Context, s Settlement, d Decision) (Decision, error) {
-	seq, err := e.Store.Commit(ctx, s)
+func (e *Engine) commit(ctx context.Context, s *Settlement, d Decision) (Decision, error) {
+	seq, err := e.Store.Commit(ctx, *s)
 	if err != nil {
 		return Decision{}, err
 	}
@@ -236,13 +244,26 @@ type trial struct {
 	proven   []string
 	answered bool  // the challenge's answer was accepted for judging
 	err      error // a fault of a factor
+
+	settlement Settlement // what comes of it, made by settle
+
+	// What the slices above begin in, so that a login takes its memory at
+	// once. The settlement refers to it, and the store may hold that longer
+	// than Decide waits; so trials are not used again.
+	room struct {
+		trace  [7]Step
+		spend  [1]Spend
+		proven [2]string
+	}
 }
 
 func (e *Engine) newTrial(at Attempt, facts Facts, readable bool) *trial {
-	return &trial{
+	t := &trial{
 		engine: e, at: at, facts: facts, readable: readable, started: e.Stopwatch(),
-		trace: make([]Step, 0, 7), throttle: facts.Throttle, mark: NoMark,
+		throttle: facts.Throttle, mark: NoMark,
 	}
+	t.trace, t.spend, t.proven = t.room.trace[:0], t.room.spend[:0], t.room.proven[:0]
+	return t
 }
 
 // step adds a line to the trace; its time is what has passed since the last.
@@ -253,7 +274,7 @@ func (t *trial) step(stage Stage, ok bool, note string) {
 }
 
 // judge forms the verdict. Apart from the factors that it calls it is pure.
-func (t *trial) judge(ctx context.Context) (Settlement, Decision) {
+func (t *trial) judge(ctx context.Context) (*Settlement, Decision) {
 	t.reach()
 
 	client := t.facts.Settings.Client(t.at.Client)
@@ -278,7 +299,7 @@ func (t *trial) judge(ctx context.Context) (Settlement, Decision) {
 		return t.settle(why)
 	}
 	if challenge != nil {
-		t.proven = slices.Clone(challenge.Proven) // facts are shared
+		t.proven = append(t.proven, challenge.Proven...) // copied: facts are shared
 	}
 
 	if left := need.Missing(t.proven, t.engine.Factors); left.Know {
@@ -379,12 +400,12 @@ func (t *trial) continued() (*OpenChallenge, Outcome) {
 // primary verifies the first factor. It returns zero only if the account may
 // log in and its first factor was proven.
 func (t *trial) primary(ctx context.Context, refused Outcome) Outcome {
-	password, ok := evidenceOf[Password](t.at.Evidence)
-	if !ok || password == "" {
+	password, shown := evidenceOf[Password](t.at.Evidence)
+	if password == "" {
 		t.step(StagePrimary, false, "no password came")
 		return firstOf(refused, PasswordMissing)
 	}
-	look := t.verify(ctx, Know, password, refused != 0)
+	look := t.verify(ctx, Know, shown, refused != 0)
 	switch {
 	case t.err != nil:
 		return t.fault(StagePrimary)
@@ -396,8 +417,8 @@ func (t *trial) primary(ctx context.Context, refused Outcome) Outcome {
 	t.throttle.Know = t.engine.Limits.Know.Failed(t.throttle.Know, t.at.Time)
 	t.counted = t.throttle.Know.Failures
 	// Whoever brought a code along waits as long as if it had been judged.
-	if code, ok := evidenceOf[Code](t.at.Evidence); ok {
-		t.verify(ctx, Have, code, true)
+	if _, shown := evidenceOf[Code](t.at.Evidence); shown != nil {
+		t.verify(ctx, Have, shown, true)
 		if t.err != nil {
 			return t.fault(StagePrimary)
 		}
@@ -418,8 +439,8 @@ func (t *trial) primary(ctx context.Context, refused Outcome) Outcome {
 // first. It returns zero and false only if the account may log in and a second
 // factor was proven.
 func (t *trial) second(ctx context.Context, refused Outcome, client *Client) (why Outcome, ask bool) {
-	code, ok := evidenceOf[Code](t.at.Evidence)
-	if !ok || code == "" {
+	code, shown := evidenceOf[Code](t.at.Evidence)
+	if code == "" {
 		// Where the client has checked the password, everybody is asked: a
 		// refusal here would tell names that exist from names that do not.
 		known := Require(client).Know
@@ -439,7 +460,7 @@ func (t *trial) second(ctx context.Context, refused Outcome, client *Client) (wh
 		}
 		return 0, true
 	}
-	look := t.verify(ctx, Have, code, refused != 0)
+	look := t.verify(ctx, Have, shown, refused != 0)
 	t.factor, t.holder = look.factor, look.authenticator
 	switch {
 	case t.err != nil:
@@ -447,7 +468,7 @@ func (t *trial) second(ctx context.Context, refused Outcome, client *Client) (wh
 	case refused == 0 && look.matched:
 		t.proven = append(t.proven, look.factor)
 		t.mark = look.mark
-		t.step(StageAnswer, true, "the code is right ("+look.factor+")")
+		t.step(StageAnswer, true, look.right)
 		return 0, false
 	}
 	// A code that was accepted before is no guess: not counting it lets a
@@ -479,28 +500,29 @@ type look struct {
 	matched       bool
 	held          bool // the account holds at least one of the category
 	factor        string
+	right         string // as in about
 	authenticator string
 	mark          int64
 	why           Outcome
 }
 
-// verify shows evidence to every authenticator of a category that the account
-// holds, and to a decoy for each factor of which it holds none, so that the
-// work is the same for everybody. With decoys set it shows it to decoys only.
-// Nothing that a decoy says counts.
-func (t *trial) verify(ctx context.Context, c Category, evidence Evidence, decoys bool) look {
+// verify shows evidence, which is of one kind, to every authenticator of a
+// category that the account holds, and to a decoy for each factor of which it
+// holds none, so that the work is the same for everybody. With decoys set it
+// shows it to decoys only. Nothing that a decoy says counts.
+func (t *trial) verify(ctx context.Context, c Category, evidence []Evidence, decoys bool) look {
 	var l look
 	at := t.at
-	at.Evidence = []Evidence{evidence}
-	for _, f := range t.engine.Factors {
-		info := f.Info()
-		if info.Category != c {
+	at.Evidence = evidence
+	for i, factor := range t.engine.Factors {
+		f := &t.engine.about[i]
+		if f.info.Category != c {
 			continue
 		}
 		shown := false
 		for i := range t.facts.Authenticators {
 			a := &t.facts.Authenticators[i]
-			if a.Factor != info.Name {
+			if a.Factor != f.info.Name {
 				continue
 			}
 			l.held = true
@@ -508,24 +530,24 @@ func (t *trial) verify(ctx context.Context, c Category, evidence Evidence, decoy
 				continue
 			}
 			shown = true
-			finding, err := f.Verify(ctx, *a, at)
+			finding, err := factor.Verify(ctx, *a, at)
 			if err != nil {
 				t.err = err
 				return l
 			}
 			if finding.Match() {
-				l = look{matched: true, held: true, factor: info.Name, authenticator: a.ID, mark: finding.Mark()}
+				l = look{matched: true, held: true, factor: f.info.Name, right: f.right, authenticator: a.ID, mark: finding.Mark()}
 				if finding.Mark() != a.Mark || finding.Next() != nil {
 					t.spend = append(t.spend, Spend{Authenticator: a.ID, Mark: finding.Mark(), Next: finding.Next()})
 				}
 				return l
 			}
 			if weight(finding.Outcome()) > weight(l.why) {
-				l.factor, l.authenticator, l.why = info.Name, a.ID, finding.Outcome()
+				l.factor, l.authenticator, l.why = f.info.Name, a.ID, finding.Outcome()
 			}
 		}
 		if !shown {
-			if _, err := f.Verify(ctx, t.engine.decoys[info.Name], at); err != nil {
+			if _, err := factor.Verify(ctx, f.decoy, at); err != nil {
 				t.err = err
 				return l
 			}
@@ -549,8 +571,8 @@ func weight(o Outcome) int {
 
 // holds reports whether the account holds an authenticator of the category.
 func (t *trial) holds(c Category) bool {
-	for _, f := range t.engine.Factors {
-		info := f.Info()
+	for i := range t.engine.about {
+		info := &t.engine.about[i].info
 		if info.Category != c {
 			continue
 		}
@@ -576,7 +598,7 @@ func (t *trial) fault(stage Stage) Outcome {
 }
 
 // ask settles the trial with a challenge.
-func (t *trial) ask() (Settlement, Decision) {
+func (t *trial) ask() (*Settlement, Decision) {
 	prompt := t.prompt()
 	t.step(StageFactor, true, "asked for a code ("+t.factor+")")
 	s, d := t.settle(OATHCodePending)
@@ -586,7 +608,7 @@ func (t *trial) ask() (Settlement, Decision) {
 		ID:      challengeID(d.State),
 		Subject: t.facts.Subject,
 		Client:  t.at.Client,
-		Proven:  t.proven,
+		Proven:  slices.Clone(t.proven), // kept for minutes, so without the rest of the trial
 		Expires: t.at.Time.Add(t.engine.ChallengeLife),
 	}
 	return s, d
@@ -597,8 +619,8 @@ func (t *trial) ask() (Settlement, Decision) {
 // holds none, or a name that nobody has, is asked as most are.
 func (t *trial) prompt() string {
 	first := ""
-	for _, f := range t.engine.Factors {
-		info := f.Info()
+	for i := range t.engine.about {
+		info := &t.engine.about[i].info
 		if info.Category != Have || info.Prompt == "" {
 			continue
 		}
@@ -617,10 +639,10 @@ func (t *trial) prompt() string {
 
 // accept settles the trial with an accept, named after the factor that
 // completed it.
-func (t *trial) accept(client *Client) (Settlement, Decision) {
+func (t *trial) accept(client *Client) (*Settlement, Decision) {
 	outcome := InternalFault
-	for _, f := range t.engine.Factors {
-		if info := f.Info(); info.Name == t.factor {
+	for i := range t.engine.about {
+		if info := &t.engine.about[i].info; info.Name == t.factor {
 			outcome = info.Verified
 		}
 	}
@@ -642,9 +664,10 @@ func (t *trial) accept(client *Client) (Settlement, Decision) {
 
 // settle closes the trial: the verdict of the outcome, what it changes, and
 // the event. A refusal spends nothing but the challenge that it answered.
-func (t *trial) settle(o Outcome) (Settlement, Decision) {
+func (t *trial) settle(o Outcome) (*Settlement, Decision) {
 	m := o.Meaning()
-	s := Settlement{
+	s := &t.settlement
+	*s = Settlement{
 		Subject:  t.facts.Subject,
 		Version:  t.facts.Version,
 		Settings: t.facts.Settings.Version,
@@ -711,15 +734,15 @@ func policyNote(left Requirement) string {
 	return "nothing more is needed"
 }
 
-// evidenceOf returns the first evidence of kind E.
-func evidenceOf[E Evidence](all []Evidence) (E, bool) {
-	for _, e := range all {
+// evidenceOf returns the first evidence of kind E, and the part of all that
+// holds it alone, for factors; none and nil if there is no such evidence.
+func evidenceOf[E Evidence](all []Evidence) (first E, alone []Evidence) {
+	for i, e := range all {
 		if e, ok := e.(E); ok {
-			return e, true
+			return e, all[i : i+1 : i+1]
 		}
 	}
-	var none E
-	return none, false
+	return first, nil
 }
 
 func firstOf(a, b Outcome) Outcome {

@@ -116,7 +116,7 @@ func (e *Engine) record(ctx context.Context, at Attempt, count int) Decision {
 	if c := settings.Client(at.Client); c != nil {
 		ev.Application = c.Application
 	}
-	d, err := e.commit(ctx, Settlement{Settings: settings.Version, Event: ev}, Decision{Verdict: Ignore, Outcome: at.Reach})
+	d, err := e.commit(ctx, &Settlement{Settings: settings.Version, Event: ev}, Decision{Verdict: Ignore, Outcome: at.Reach})
 	if err != nil {
 		return e.unavailable(ctx, at, "record an incident", err)
 	}

@@ -19,6 +19,9 @@ func Require(c *Client) Requirement {
 
 // Missing returns what of r the proven factors leave open.
 func (r Requirement) Missing(proven []string, factors []Factor) Requirement {
+	if len(proven) == 0 {
+		return r
+	}
 	for _, f := range factors {
 		info := f.Info()
 		if !slices.Contains(proven, info.Name) {

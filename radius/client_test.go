@@ -74,12 +74,20 @@ func TestRetransmissionSchedule(t *testing.T) {
 		random float64
 		want   []time.Duration
 	}{
-		{"the RFC's values, no jitter", Retransmission{}, 0.5,
-			[]time.Duration{2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, 16 * time.Second}},
+		{
+			"the RFC's values, no jitter",
+			Retransmission{},
+			0.5,
+			[]time.Duration{2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, 16 * time.Second},
+		},
 		{"least jitter", Retransmission{}, 0, []time.Duration{1800 * time.Millisecond, 3420 * time.Millisecond, 6498 * time.Millisecond}},
 		{"most jitter", Retransmission{}, 1, []time.Duration{2200 * time.Millisecond, 4620 * time.Millisecond, 9702 * time.Millisecond, 17600 * time.Millisecond}},
-		{"own values", Retransmission{Initial: time.Second, Longest: 3 * time.Second}, 0.5,
-			[]time.Duration{time.Second, 2 * time.Second, 3 * time.Second, 3 * time.Second}},
+		{
+			"own values",
+			Retransmission{Initial: time.Second, Longest: 3 * time.Second},
+			0.5,
+			[]time.Duration{time.Second, 2 * time.Second, 3 * time.Second, 3 * time.Second},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -227,17 +235,25 @@ func TestExchangeSaysWhyThereIsNoReply(t *testing.T) {
 		check  func(e *NoReplyError) bool
 		words  string
 	}{
-		{"silence", func(*Packet) [][]byte { return nil },
-			func(e *NoReplyError) bool { return e.Forged == 0 && e.Unsigned == 0 && e.Other == 0 }, "nothing came back"},
-		{"another secret", func(p *Packet) [][]byte { return [][]byte{signedReply(t, mustSecret("z"), AccessAccept, p)} },
-			func(e *NoReplyError) bool { return e.Forged > 0 }, "the shared secret probably differs"},
-		{"no Message-Authenticator", func(p *Packet) [][]byte { return [][]byte{unsignedReply(t, secret, AccessAccept, p)} },
-			func(e *NoReplyError) bool { return e.Unsigned > 0 && e.Forged == 0 }, "without Message-Authenticator"},
+		{
+			"silence", func(*Packet) [][]byte { return nil },
+			func(e *NoReplyError) bool { return e.Forged == 0 && e.Unsigned == 0 && e.Other == 0 }, "nothing came back",
+		},
+		{
+			"another secret", func(p *Packet) [][]byte { return [][]byte{signedReply(t, mustSecret("z"), AccessAccept, p)} },
+			func(e *NoReplyError) bool { return e.Forged > 0 }, "the shared secret probably differs",
+		},
+		{
+			"no Message-Authenticator", func(p *Packet) [][]byte { return [][]byte{unsignedReply(t, secret, AccessAccept, p)} },
+			func(e *NoReplyError) bool { return e.Unsigned > 0 && e.Forged == 0 }, "without Message-Authenticator",
+		},
 		{"a wrong Message-Authenticator under a right Response Authenticator", func(p *Packet) [][]byte {
 			return [][]byte{unsignedReply(t, secret, AccessAccept, p, Attribute{MessageAuthenticator, make([]byte, 16)})}
 		}, func(e *NoReplyError) bool { return e.Forged > 0 && e.Unsigned == 0 }, "wrong signature"},
-		{"noise", func(*Packet) [][]byte { return [][]byte{[]byte("noise")} },
-			func(e *NoReplyError) bool { return e.Other > 0 }, "no reply to it"},
+		{
+			"noise", func(*Packet) [][]byte { return [][]byte{[]byte("noise")} },
+			func(e *NoReplyError) bool { return e.Other > 0 }, "no reply to it",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

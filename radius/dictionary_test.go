@@ -153,7 +153,10 @@ func TestReplyAttributesOfTheProtocolAreRefused(t *testing.T) {
 func TestSecretsOfAPacketDoNotPrint(t *testing.T) {
 	value := []byte("secret-of-a-user")
 	for _, a := range []Attribute{
-		{UserPassword, value}, {CHAPPassword, value}, {tunnelPassword, value}, {arapPassword, value},
+		{UserPassword, value},
+		{CHAPPassword, value},
+		{tunnelPassword, value},
+		{arapPassword, value},
 		vendorOrDie(t, VendorMicrosoft, 16, string(value)), vendorOrDie(t, VendorMicrosoft, 25, string(value)),
 	} {
 		if s := a.String(); !strings.HasSuffix(s, "=hidden") {
@@ -258,7 +261,8 @@ func TestDictionaryAgreesWithFreeRADIUS(t *testing.T) {
 				}
 				kind, _, _ := strings.Cut(w[3], "[")
 				attributes[w[1]] = append(attributes[w[1]], theirs{
-					number{vendor, Type(n)}, strings.ToLower(kind),
+					number{vendor, Type(n)},
+					strings.ToLower(kind),
 					len(w) > 4 && strings.Contains(w[4], "has_tag"),
 				})
 			case len(w) >= 4 && w[0] == "VALUE":

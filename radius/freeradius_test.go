@@ -273,8 +273,10 @@ var divergences = []struct {
 	theirs, ours outcome
 	reason       string
 }{
-	{"name with NUL behind", AccessAccept, AccessReject,
-		"FreeRADIUS ends a name at a NUL; here a name is all its octets, so that two names never mean one account"},
+	{
+		"name with NUL behind", AccessAccept, AccessReject,
+		"FreeRADIUS ends a name at a NUL; here a name is all its octets, so that two names never mean one account",
+	},
 	{"two names", AccessAccept, AccessReject, onlyFirst},
 	{"two passwords, first right", AccessAccept, AccessReject, onlyFirst},
 	{"type 3 of 6 octets", AccessAccept, AccessReject, mixture},

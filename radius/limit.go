@@ -50,7 +50,9 @@ type Client struct {
 	Rate  float64
 	Burst int
 	// MaxInFlight is how many requests may be with the handler or wait for it,
-	// 0 for 512.
+	// 0 for 4,096: what a busy client sends while a disk stands still for a
+	// few hundred milliseconds. It is less than the server takes by default,
+	// so that no client alone can fill it.
 	MaxInFlight int
 
 	requests, status bucket
@@ -60,7 +62,7 @@ type Client struct {
 
 const (
 	defaultRate        = 200
-	defaultMaxInFlight = 512
+	defaultMaxInFlight = 4096
 
 	// statusRate is how many Status-Server queries a second a client may have
 	// answered. They have a budget of their own, so that neither monitoring

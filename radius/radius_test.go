@@ -565,19 +565,39 @@ func TestExtendedAttributes(t *testing.T) {
 		want      []ExtendedAttribute
 		malformed int
 	}{
-		{"short form", []Attribute{{241, []byte{1, 'a'}}, {1, []byte("x")}, {244, []byte{2, 'b', 'c'}}},
-			[]ExtendedAttribute{{241, 1, []byte("a")}, {244, 2, []byte("bc")}}, 0},
+		{
+			"short form",
+			[]Attribute{{241, []byte{1, 'a'}}, {1, []byte("x")}, {244, []byte{2, 'b', 'c'}}},
+			[]ExtendedAttribute{{241, 1, []byte("a")}, {244, 2, []byte("bc")}},
+			0,
+		},
 		{"short form without value", []Attribute{{241, []byte{1}}, {242, nil}}, nil, 2},
 		{"long form in one", []Attribute{long(7, 0, 3)}, []ExtendedAttribute{{245, 7, []byte{7, 7, 7}}}, 0},
-		{"long form in three", []Attribute{long(7, longMore, 251), long(7, longMore, 251), long(7, 0, 1)},
-			[]ExtendedAttribute{{245, 7, bytes.Repeat([]byte{7}, 503)}}, 0},
+		{
+			"long form in three",
+			[]Attribute{long(7, longMore, 251), long(7, longMore, 251), long(7, 0, 1)},
+			[]ExtendedAttribute{{245, 7, bytes.Repeat([]byte{7}, 503)}},
+			0,
+		},
 		{"announced and missing", []Attribute{long(7, longMore, 251)}, nil, 1},
-		{"announced by a fragment that is not full", []Attribute{long(7, longMore, 250), long(7, 0, 1)},
-			[]ExtendedAttribute{{245, 7, []byte{7}}}, 1},
-		{"followed by another type", []Attribute{long(7, longMore, 251), long(8, 0, 1)},
-			[]ExtendedAttribute{{245, 8, []byte{8}}}, 1},
-		{"followed by an ordinary attribute", []Attribute{long(7, longMore, 251), {1, []byte("x")}, long(7, 0, 1)},
-			[]ExtendedAttribute{{245, 7, []byte{7}}}, 1},
+		{
+			"announced by a fragment that is not full",
+			[]Attribute{long(7, longMore, 250), long(7, 0, 1)},
+			[]ExtendedAttribute{{245, 7, []byte{7}}},
+			1,
+		},
+		{
+			"followed by another type",
+			[]Attribute{long(7, longMore, 251), long(8, 0, 1)},
+			[]ExtendedAttribute{{245, 8, []byte{8}}},
+			1,
+		},
+		{
+			"followed by an ordinary attribute",
+			[]Attribute{long(7, longMore, 251), {1, []byte("x")}, long(7, 0, 1)},
+			[]ExtendedAttribute{{245, 7, []byte{7}}},
+			1,
+		},
 		{"without value", []Attribute{{246, []byte{1, 0}}}, nil, 1},
 	}
 	for _, tt := range tests {

@@ -101,8 +101,9 @@ type Server struct {
 	Now func() time.Time
 
 	// MaxInFlight is how many requests may be with the handler at once, 0 for
-	// 1,024; MaxQueued how many more may wait, 0 for 1,024; and MaxWait how
-	// long, 0 for 3 s: after that the client has probably sent it again.
+	// 1,024; MaxQueued how many more may wait, 0 for 4,096; and MaxWait how
+	// long, 0 for 3 s: after that the client has probably sent it again. One
+	// that waits holds some 8 KiB, one with the handler a goroutine besides.
 	MaxInFlight int
 	MaxQueued   int
 	MaxWait     time.Duration
@@ -174,7 +175,7 @@ func (s *Server) start(ctx context.Context, sockets []*socket) (*running, error)
 		r.now = time.Now
 	}
 	r.queue = newQueue(func(x *exchange) { s.serve(r, x) },
-		orDefault(s.MaxInFlight, 1024), orDefault(s.MaxQueued, 1024), orDefault(s.MaxWait, 3*time.Second))
+		orDefault(s.MaxInFlight, 1024), orDefault(s.MaxQueued, 4096), orDefault(s.MaxWait, 3*time.Second))
 	if !s.running.CompareAndSwap(nil, r) {
 		return nil, errors.New("radius: serve: this server has been started before")
 	}

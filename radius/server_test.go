@@ -784,6 +784,35 @@ func TestClientHasAShareOfTheHandler(t *testing.T) {
 	w.reply(c)
 }
 
+// A disk that stood still for 70 ms cost requests of one busy client at half
+// the rate that the server can keep up: 512 under way were all it was allowed.
+func TestStallLosesNothing(t *testing.T) {
+	const ports, each = 15, 200 // as many as a receive buffer of the usual size holds
+	g := newGate()
+	w := newWorld(t, g.pass, func(w *world) { w.handler.client.Rate = 1e9 })
+	conns := make([]*net.UDPConn, ports)
+	for i := range conns {
+		conns[i] = w.dial()
+		w.conn = conns[i]
+		for id := range uint8(each) {
+			w.send(w.request(id))
+		}
+		until(t, func() bool { return w.server.Stats().Received == uint64((i+1)*each) })
+	}
+	until(t, func() bool { st := w.server.Stats(); return st.InFlight+st.Queued == ports*each })
+
+	close(g.open) // the disk answers again
+	for _, w.conn = range conns {
+		for range each {
+			w.receive()
+		}
+	}
+	w.wantServed(ports * each)
+	if st := w.server.Stats(); st.Accepts != ports*each || st.Incidents != [len(st.Incidents)]uint64{} {
+		t.Errorf("Stats = %+v", st)
+	}
+}
+
 func TestOverloadDropsAndRecovers(t *testing.T) {
 	g := newGate()
 	w := newWorld(t, g.pass, func(w *world) {

@@ -288,7 +288,6 @@ func TestOnlyPAPIsEvaluated(t *testing.T) {
 		{"EAP", []func(*radius.Packet){eap}},
 		{"PAP and CHAP", []func(*radius.Packet){pap, chap}},
 		{"PAP and MS-CHAPv2", []func(*radius.Packet){pap, mschap}},
-		{"PAP and EAP", []func(*radius.Packet){pap, eap}},
 		{"PAP twice", []func(*radius.Packet){pap, pap}},
 	}
 	for _, tt := range tests {
@@ -308,6 +307,21 @@ func TestOnlyPAPIsEvaluated(t *testing.T) {
 				t.Errorf("reported as %v with %d pieces of evidence", at.Reach, len(at.Evidence))
 			}
 		})
+	}
+}
+
+// A password beside an EAP-Message is discarded unanswered (RFC 3579, Section
+// 3.3).
+func TestPasswordBesideEAPIsDiscarded(t *testing.T) {
+	r := newRecorder()
+	server := serve(t, r)
+	p := request(t, "alice", "right", nil)
+	p.Add(radius.EAPMessage, []byte{2, 1, 0, 10, 1, 'a', 'l', 'i', 'c', 'e'})
+	if reply := exchange(t, "asking", server, signed(t, p, sharedSecret), p.Authenticator); reply != nil {
+		t.Errorf("answered with %v", reply.Code)
+	}
+	if at := r.next(t); at.Reach != auth.PacketMalformed || len(at.Evidence) != 0 {
+		t.Errorf("reported as %v with %d pieces of evidence", at.Reach, len(at.Evidence))
 	}
 }
 
@@ -343,8 +357,15 @@ func TestClientsBySource(t *testing.T) {
 		return c
 	}
 	tests := []struct{ addr, want string }{
-		{"192.0.2.7", "nas"}, {"::ffff:192.0.2.7", "nas"}, {"192.0.2.8", "site"}, {"8.8.8.8", "world"},
-		{"2001:db8::1", "six-nas"}, {"2001:db8::2", "six"}, {"2001:db9::1", ""}, {"198.51.100.1", "world"}, {"203.0.113.1", "world"},
+		{"192.0.2.7", "nas"},
+		{"::ffff:192.0.2.7", "nas"},
+		{"192.0.2.8", "site"},
+		{"8.8.8.8", "world"},
+		{"2001:db8::1", "six-nas"},
+		{"2001:db8::2", "six"},
+		{"2001:db9::1", ""},
+		{"198.51.100.1", "world"},
+		{"203.0.113.1", "world"},
 	}
 	for _, tt := range tests {
 		got := ""

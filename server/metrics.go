@@ -1,6 +1,7 @@
 package server
 
 import (
+	"sync"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,6 +17,7 @@ type metrics struct {
 	registry *prometheus.Registry
 	logins   *prometheus.CounterVec
 	took     *prometheus.HistogramVec
+	series   sync.Map // ending to *series: those of logins and took, found without their labels
 	radius   atomic.Pointer[radius.Server]
 	server   *Server
 }
@@ -38,12 +40,33 @@ func newMetrics(s *Server) *metrics {
 	return m
 }
 
+// An ending is how attempts can end; there are as many as catalogue rows.
+type ending struct {
+	verdict auth.Verdict
+	outcome auth.Outcome
+}
+
+// series are the metrics of one ending.
+type series struct {
+	logins prometheus.Counter
+	took   prometheus.Observer
+}
+
 // observe is the engine's Observe function.
 func (m *metrics) observe(ev *auth.Event) {
-	verdict := ev.Verdict.String()
-	m.logins.WithLabelValues(verdict, ev.Outcome.String()).Add(float64(ev.Count))
+	end := ending{ev.Verdict, ev.Outcome}
+	known, ok := m.series.Load(end)
+	if !ok {
+		verdict := ev.Verdict.String()
+		known, _ = m.series.LoadOrStore(end, &series{
+			logins: m.logins.WithLabelValues(verdict, ev.Outcome.String()),
+			took:   m.took.WithLabelValues(verdict),
+		})
+	}
+	s := known.(*series)
+	s.logins.Add(float64(ev.Count))
 	if ev.Count == 1 {
-		m.took.WithLabelValues(verdict).Observe(ev.Took.Seconds())
+		s.took.Observe(ev.Took.Seconds())
 	}
 }
 

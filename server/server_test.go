@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -87,6 +88,27 @@ func populate(t testing.TB, s *Server, people int, client admin.NewClient) []otp
 		t.Fatalf("import: %+v, %v", v, err)
 	}
 	return enrolments
+}
+
+// On a machine with one processor, or a share of one, the server stood still
+// while it waited for the disk.
+func TestOneProcessorIsNotKeptByTheDisk(t *testing.T) {
+	before := runtime.GOMAXPROCS(1)
+	t.Cleanup(func() { runtime.GOMAXPROCS(before) })
+	start(t, testConfig(t.TempDir()))
+	if got := runtime.GOMAXPROCS(0); got < 2 {
+		t.Errorf("GOMAXPROCS = %d in a running server; want 2 at least", got)
+	}
+}
+
+// More than two, which somebody may have chosen, stay.
+func TestProcessorsAreNotTakenAway(t *testing.T) {
+	before := runtime.GOMAXPROCS(5)
+	t.Cleanup(func() { runtime.GOMAXPROCS(before) })
+	start(t, testConfig(t.TempDir()))
+	if got := runtime.GOMAXPROCS(0); got != 5 {
+		t.Errorf("GOMAXPROCS = %d in a running server; want 5 as before", got)
+	}
 }
 
 // One whole login through the assembled program.
