@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"sallyport/auth"
 )
@@ -104,16 +105,18 @@ func (s *Store) prepare(st *auth.Settlement) (*request, error) {
 	e := &st.Event
 	r := &request{s: st, done: make(chan struct{})}
 	r.row = eventRow{
-		timeUS: micros(e.Time), subject: e.Subject, outcome: int64(e.Outcome), verdict: int64(e.Verdict),
+		timeUS: micros(e.Time), subject: e.Subject, outcome: int64(e.Outcome),
 		authenticator: e.Authenticator, mark: auth.NoMark,
 	}
 	for i := range st.Spend {
 		sp := &st.Spend[i]
 		if sp.Mark != auth.NoMark {
-			// The event's row keeps the mark of the authenticator that it
+			// The event's line keeps the mark of the authenticator that it
 			// names; others are rare and get a row of their own. The subject
-			// must be the settlement's, since the mark is found again by it.
-			if sp.Authenticator == e.Authenticator && st.Subject == e.Subject && r.row.mark == auth.NoMark {
+			// must be the settlement's, since the mark is found again by it, and
+			// the line must keep both names as they are.
+			if sp.Authenticator == e.Authenticator && st.Subject == e.Subject && r.row.mark == auth.NoMark &&
+				utf8.ValidString(e.Authenticator) && utf8.ValidString(e.Subject) {
 				r.row.mark = sp.Mark
 			} else {
 				r.extra = append(r.extra, *sp)
@@ -134,7 +137,7 @@ func (s *Store) prepare(st *auth.Settlement) (*request, error) {
 		r.proven = textOf(st.Open.Proven)
 	}
 	var scratch [1024]byte
-	r.row.body = string(appendBody(scratch[:0], e, r.row.mark))
+	r.row.body = slices.Clone(appendBody(scratch[:0], e, r.row.mark))
 	return r, nil
 }
 
@@ -419,21 +422,29 @@ func (w *writer) writeThrottle(subject string, c counts, at int64) error {
 	return err
 }
 
-// writeEvents appends the events, many to a statement.
+const (
+	rowEvents = 64       // events in one row at most; searches rely on it
+	rowOctets = 32 << 10 // a row that is so long takes no further event
+)
+
+// writeEvents appends the events, many to a row: a row for each would cost
+// several times as much as all the rest of writing it.
 func (w *writer) writeEvents(group []*request) error {
-	for i, n := range eventRows {
-		for len(group) >= n {
-			args := w.args[:0]
-			for _, r := range group[:n] {
-				e := &r.row
-				args = append(args, e.seq, e.timeUS, e.subject, e.outcome, e.verdict, e.authenticator, e.mark, e.body)
+	for len(group) > 0 {
+		body := append(w.body[:0], linesOpen...)
+		n := 0
+		for n < min(len(group), rowEvents) && len(body) < rowOctets {
+			if n > 0 {
+				body = append(body, linesNext...)
 			}
-			w.args = args
-			if _, err := w.insertEvents[i].ExecContext(context.Background(), args...); err != nil {
-				return err
-			}
-			group = group[n:]
+			body = append(body, group[n].row.body...)
+			n++
 		}
+		w.body = append(body, linesClose...)
+		if _, err := w.exec(insertEvents, group[n-1].row.seq, group[0].row.seq, string(w.body)); err != nil {
+			return err
+		}
+		group = group[n:]
 	}
 	return nil
 }
@@ -472,6 +483,7 @@ func (s *Store) applyOne(r *request) {
 	w := &s.w
 	st := r.s
 	w.unfolded.push(&r.row)
+	w.subjects = append(w.subjects, r.row.subject)
 	if r.row.timeUS != 0 {
 		w.lastTime = r.row.timeUS
 	}
