@@ -20,7 +20,6 @@ import (
 	"runtime"
 	"strings"
 
-	"github.com/maypok86/otter/v2"
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
 
@@ -72,9 +71,7 @@ func open(ctx context.Context, o Options, dial dialer) (*Store, error) {
 	if s.stopAt == 0 {
 		s.stopAt = int64(min(auth.DefaultLimits.Know.Stop, auth.DefaultLimits.Have.Stop))
 	}
-	size := cmp.Or(o.CacheEntries, defaultCache)
-	s.nameCache = otter.Must(&otter.Options[string, nameEntry]{MaximumSize: size})
-	s.factCache = otter.Must(&otter.Options[string, *entry]{MaximumSize: size})
+	s.cache = newCache(cmp.Or(o.CacheEntries, defaultCache))
 	if err := s.open(ctx, o.KEK); err != nil {
 		s.abandon()
 		return nil, fmt.Errorf("store: open %s: %w", o.Dir, err)
@@ -95,8 +92,6 @@ func (s *Store) abandon() {
 	if s.lock != nil {
 		s.lock.Close()
 	}
-	s.nameCache.StopAllGoroutines()
-	s.factCache.StopAllGoroutines()
 }
 
 func (s *Store) open(ctx context.Context, kek seal.KEK) error {
