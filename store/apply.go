@@ -78,7 +78,7 @@ func (s *Store) applyChanges(act admin.Act, changes []admin.Change) error {
 	s.clock++
 	for subject := range a.moved {
 		s.move(subject)
-		s.factCache.Invalidate(subject)
+		s.cache.drop(subject)
 	}
 	if a.named {
 		s.names.Add(1)

@@ -5,20 +5,23 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
 	"sallyport/auth"
 )
 
-// An event is kept as one row: what searching and rebuilding need are columns,
-// the rest is the body, a JSON text that the database never looks into. Short
-// keys, because every login writes one and the disk's share of a login grows
-// with its length; fields that are zero are left out.
+// An event is kept as one line of JSON; a row of the table event holds the
+// lines of those that were written together (see eventLines). Short keys,
+// because every login writes one and the disk's share of a login grows with its
+// length; fields that are zero are left out.
 //
 // Encoding is by hand since it stands in the way of every login: an encoder
 // that goes by reflection costs several times as much. Decoding is rare.
 type eventBody struct {
+	eventHead
+	Verdict     int64         `json:"v"`
 	Took        time.Duration `json:"t"`
 	Door        string        `json:"d"`
 	Client      string        `json:"c"`
@@ -27,10 +30,19 @@ type eventBody struct {
 	From        string        `json:"f"`
 	Account     string        `json:"n"`
 	Factor      string        `json:"k"`
-	Mark        *int64        `json:"m"` // if it is not the one in the column
+	Mark        *int64        `json:"m"` // if it is not the one spent
 	Failures    int           `json:"x"`
 	Count       int           `json:"q"`
 	Trace       []stepBody    `json:"r"`
+}
+
+// An eventHead is what folding needs of an event.
+type eventHead struct {
+	When          int64  `json:"w"` // microseconds
+	Subject       string `json:"u"`
+	Outcome       int64  `json:"o"`
+	Authenticator string `json:"y"`
+	Spent         *int64 `json:"p"` // mark that the event spends, if any
 }
 
 type stepBody struct {
@@ -40,10 +52,19 @@ type stepBody struct {
 	Note  string        `json:"n"`
 }
 
-// appendBody appends the body of e. column is the mark that the row's column
-// holds. Octets that are not UTF-8 become U+FFFD.
-func appendBody(b []byte, e *auth.Event, column int64) []byte {
+// appendBody appends the line of e, which spends a mark unless that is NoMark.
+// Octets that are not UTF-8 become U+FFFD. What searches look for comes first.
+func appendBody(b []byte, e *auth.Event, spent int64) []byte {
 	b = append(b, '{')
+	b = appendInt(b, `"w":`, micros(e.Time))
+	b = appendText(b, keySubject, e.Subject)
+	b = appendInt(b, keyOutcome, int64(e.Outcome))
+	b = appendInt(b, `"v":`, int64(e.Verdict))
+	b = appendText(b, `"y":`, e.Authenticator)
+	if spent != auth.NoMark {
+		b = append(comma(b), `"p":`...)
+		b = strconv.AppendInt(b, spent, 10)
+	}
 	b = appendInt(b, `"t":`, int64(e.Took))
 	b = appendText(b, `"d":`, e.Door)
 	b = appendText(b, `"c":`, e.Client)
@@ -52,7 +73,7 @@ func appendBody(b []byte, e *auth.Event, column int64) []byte {
 	b = appendText(b, `"f":`, e.From)
 	b = appendText(b, `"n":`, e.Account)
 	b = appendText(b, `"k":`, e.Factor)
-	if e.Mark != column {
+	if e.Mark != spent {
 		b = append(comma(b), `"m":`...)
 		b = strconv.AppendInt(b, e.Mark, 10)
 	}
@@ -154,44 +175,72 @@ func appendQuoted(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-// An eventRow is one row of the table event.
+// spent returns the mark that the event spends, NoMark if none.
+func (h *eventHead) spent() int64 {
+	if h.Spent == nil {
+		return auth.NoMark
+	}
+	return *h.Spent
+}
+
+// Keys that searches look for before they decode a line.
+const (
+	keySubject = `"u":`
+	keyOutcome = `"o":`
+)
+
+// An eventRow is an event that is to be written, and what the committer needs
+// of it afterwards.
 type eventRow struct {
 	seq           int64
 	timeUS        int64
 	subject       string
 	outcome       int64
-	verdict       int64
 	authenticator string
-	mark          int64
-	body          string
+	mark          int64 // spent
+	body          []byte
 }
 
-// fields returns where eventColumns are scanned to.
-func (r *eventRow) fields() []any {
-	return []any{&r.seq, &r.timeUS, &r.subject, &r.outcome, &r.verdict, &r.authenticator, &r.mark, &r.body}
+// eventLines takes the body of a row of the table event, which holds the events
+// from first to last, apart: a JSON array with one event on each line. Within
+// JSON a line never ends, so that one event is found without decoding others.
+func eventLines(first, last int64, body string) ([]string, error) {
+	inner, open := strings.CutPrefix(body, linesOpen)
+	inner, closed := strings.CutSuffix(inner, linesClose)
+	lines := strings.Split(inner, linesNext)
+	if !open || !closed || int64(len(lines)) != last-first+1 {
+		return nil, fmt.Errorf("%w (row of events %d to %d)", errDamaged, first, last)
+	}
+	return lines, nil
 }
 
-// event rebuilds the event that the row was made from.
-func (r *eventRow) event() (auth.Event, error) {
+const (
+	linesOpen  = "[\n"
+	linesNext  = ",\n"
+	linesClose = "\n]"
+)
+
+// decodeEvent rebuilds the event that a line was made from.
+func decodeEvent(seq int64, line string) (auth.Event, error) {
 	var b eventBody
-	if err := json.Unmarshal([]byte(r.body), &b); err != nil {
-		return auth.Event{}, fmt.Errorf("decode event %d: %w", r.seq, err)
+	if err := json.Unmarshal([]byte(line), &b); err != nil {
+		return auth.Event{}, fmt.Errorf("decode event %d: %w", seq, err)
 	}
 	e := auth.Event{
-		Seq:           uint64(r.seq),
-		Time:          timeOf(r.timeUS),
+		Seq:           uint64(seq),
+		Time:          timeOf(b.When),
 		Took:          b.Took,
 		Door:          b.Door,
 		Client:        b.Client,
 		Application:   b.Application,
 		From:          b.From,
-		Subject:       r.subject,
+		Subject:       b.Subject,
 		Account:       b.Account,
-		Verdict:       auth.Verdict(r.verdict),
-		Outcome:       auth.Outcome(r.outcome),
+		Verdict:       auth.Verdict(b.Verdict),
+		Outcome:       auth.Outcome(b.Outcome),
 		Factor:        b.Factor,
-		Authenticator: r.authenticator,
-		Mark:          r.mark,
+		Authenticator: b.Authenticator,
+		Mark:          b.spent(),
 		Failures:      b.Failures,
 		Count:         b.Count,
 	}
@@ -201,7 +250,7 @@ func (r *eventRow) event() (auth.Event, error) {
 	if b.Source != "" {
 		source, err := netip.ParseAddrPort(b.Source)
 		if err != nil {
-			return auth.Event{}, fmt.Errorf("decode source of event %d: %w", r.seq, err)
+			return auth.Event{}, fmt.Errorf("decode source of event %d: %w", seq, err)
 		}
 		e.Source = source
 	}

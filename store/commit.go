@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"sallyport/auth"
 )
@@ -19,7 +21,7 @@ const (
 // A request waits for the committer: a settlement, or a function that runs
 // between two groups.
 type request struct {
-	s      *auth.Settlement
+	s      auth.Settlement
 	row    eventRow
 	extra  []auth.Spend // marks that are not in the row
 	states [][]byte     // sealed new states, in the order of s.Spend; nil where there is none
@@ -31,12 +33,22 @@ type request struct {
 
 	seq  uint64
 	err  error
-	done chan struct{}
+	done chan struct{} // holds one: that the answer is there
 }
 
 func (r *request) answer(seq uint64, err error) {
 	r.seq, r.err = seq, err
-	close(r.done)
+	r.done <- struct{}{}
+}
+
+// requests are those that were answered and can carry another settlement. One
+// whose caller has gone away is not among them: the committer may have it yet.
+var requests = sync.Pool{New: func() any { return &request{done: make(chan struct{}, 1)} }}
+
+// recycle puts back a request that nobody else knows any more.
+func (r *request) recycle() {
+	*r = request{done: r.done, row: eventRow{body: r.row.body[:0]}}
+	requests.Put(r)
 }
 
 // A challenge is an open one with its number in the database.
@@ -52,8 +64,10 @@ func (s *Store) Commit(ctx context.Context, settlement auth.Settlement) (uint64,
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	r, err := s.prepare(&settlement)
-	if err != nil {
+	r := requests.Get().(*request)
+	r.s = settlement
+	if err := s.prepare(r); err != nil {
+		r.recycle()
 		return 0, fmt.Errorf("store: commit: %w", err)
 	}
 	select {
@@ -64,56 +78,64 @@ func (s *Store) Commit(ctx context.Context, settlement auth.Settlement) (uint64,
 	select {
 	case s.queue <- r:
 	default:
+		r.recycle()
 		s.overload.Add(1)
 		return 0, fmt.Errorf("store: commit: %w", ErrOverloaded)
 	}
-	if err := s.await(ctx, r); err != nil {
-		if errors.Is(err, auth.ErrConflict) {
-			return 0, err
-		}
-		return 0, fmt.Errorf("store: commit: %w", err)
+	answered, err := s.await(ctx, r)
+	seq := uint64(0)
+	if answered {
+		seq, err = r.seq, r.err
+		r.recycle()
 	}
-	return r.seq, nil
+	if err != nil && !errors.Is(err, auth.ErrConflict) {
+		err = fmt.Errorf("store: commit: %w", err)
+	}
+	return seq, err
 }
 
-// await waits for the answer to a request that is in the queue.
-func (s *Store) await(ctx context.Context, r *request) error {
+// await waits until a request that is in the queue is answered, or returns why
+// it no longer does.
+func (s *Store) await(ctx context.Context, r *request) (answered bool, err error) {
 	select {
 	case <-r.done:
-		return r.err
+		return true, nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return false, ctx.Err()
 	case <-s.stopped:
 	}
 	select { // the committer may have answered before it stopped
 	case <-r.done:
-		return r.err
+		return true, nil
 	default:
-		return errClosed
+		return false, errClosed
 	}
 }
 
 // prepare does for a settlement what need not be done one after the other.
-func (s *Store) prepare(st *auth.Settlement) (*request, error) {
+func (s *Store) prepare(r *request) error {
+	st := &r.s
 	if st.Subject == "" && (st.Throttle != nil || len(st.Spend) > 0 || st.Open != nil || st.Close != "") {
-		return nil, errors.New("a settlement without subject can carry no more than its event")
+		return errors.New("a settlement without subject can carry no more than its event")
 	}
 	if st.Open != nil && st.Open.Subject != st.Subject {
-		return nil, errors.New("a settlement can open a challenge for its own subject only")
+		return errors.New("a settlement can open a challenge for its own subject only")
 	}
 	e := &st.Event
-	r := &request{s: st, done: make(chan struct{})}
 	r.row = eventRow{
-		timeUS: micros(e.Time), subject: e.Subject, outcome: int64(e.Outcome), verdict: int64(e.Verdict),
+		body:   r.row.body[:0],
+		timeUS: micros(e.Time), subject: e.Subject, outcome: int64(e.Outcome),
 		authenticator: e.Authenticator, mark: auth.NoMark,
 	}
 	for i := range st.Spend {
 		sp := &st.Spend[i]
 		if sp.Mark != auth.NoMark {
-			// The event's row keeps the mark of the authenticator that it
+			// The event's line keeps the mark of the authenticator that it
 			// names; others are rare and get a row of their own. The subject
-			// must be the settlement's, since the mark is found again by it.
-			if sp.Authenticator == e.Authenticator && st.Subject == e.Subject && r.row.mark == auth.NoMark {
+			// must be the settlement's, since the mark is found again by it, and
+			// the line must keep both names as they are.
+			if sp.Authenticator == e.Authenticator && st.Subject == e.Subject && r.row.mark == auth.NoMark &&
+				utf8.ValidString(e.Authenticator) && utf8.ValidString(e.Subject) {
 				r.row.mark = sp.Mark
 			} else {
 				r.extra = append(r.extra, *sp)
@@ -122,7 +144,7 @@ func (s *Store) prepare(st *auth.Settlement) (*request, error) {
 		if sp.Next != nil {
 			sealed, err := s.ring.Seal(stateBinding(sp.Authenticator), sp.Next)
 			if err != nil {
-				return nil, fmt.Errorf("seal state of authenticator %s: %w", sp.Authenticator, err)
+				return fmt.Errorf("seal state of authenticator %s: %w", sp.Authenticator, err)
 			}
 			if r.states == nil {
 				r.states = make([][]byte, len(st.Spend))
@@ -133,15 +155,14 @@ func (s *Store) prepare(st *auth.Settlement) (*request, error) {
 	if st.Open != nil {
 		r.proven = textOf(st.Open.Proven)
 	}
-	var scratch [1024]byte
-	r.row.body = string(appendBody(scratch[:0], e, r.row.mark))
-	return r, nil
+	r.row.body = appendBody(r.row.body, e, r.row.mark)
+	return nil
 }
 
 // exclusive runs f in the committer's goroutine, between two groups, and
 // returns its error. If ctx ends before f has begun, f never runs.
 func (s *Store) exclusive(ctx context.Context, f func() error) error {
-	r := &request{done: make(chan struct{})}
+	r := &request{done: make(chan struct{}, 1)}
 	r.run = func() {
 		if s.failure.Load() != nil {
 			r.answer(0, *s.failure.Load())
@@ -161,8 +182,11 @@ func (s *Store) exclusive(ctx context.Context, f func() error) error {
 	case <-s.stopped:
 		return errClosed
 	}
-	err := s.await(ctx, r)
-	if err != nil && errors.Is(err, ctx.Err()) && !r.at.CompareAndSwap(false, true) {
+	answered, err := s.await(ctx, r)
+	if answered {
+		return r.err
+	}
+	if errors.Is(err, ctx.Err()) && !r.at.CompareAndSwap(false, true) {
 		// It has begun, and what it was given belongs to our caller.
 		select {
 		case <-r.done:
@@ -324,7 +348,7 @@ const (
 
 // check compares what a settlement rests on with what is so.
 func (s *Store) check(r *request) int {
-	st := r.s
+	st := &r.s
 	if st.Subject == "" {
 		return checkGood
 	}
@@ -363,7 +387,7 @@ func (w *writer) write(group []*request) error {
 		}
 		opened := w.lastChallenge
 		for _, r := range group {
-			st := r.s
+			st := &r.s
 			if st.Subject == "" {
 				continue
 			}
@@ -419,21 +443,29 @@ func (w *writer) writeThrottle(subject string, c counts, at int64) error {
 	return err
 }
 
-// writeEvents appends the events, many to a statement.
+const (
+	rowEvents = 64       // events in one row at most; searches rely on it
+	rowOctets = 32 << 10 // a row that is so long takes no further event
+)
+
+// writeEvents appends the events, many to a row: a row for each would cost
+// several times as much as all the rest of writing it.
 func (w *writer) writeEvents(group []*request) error {
-	for i, n := range eventRows {
-		for len(group) >= n {
-			args := w.args[:0]
-			for _, r := range group[:n] {
-				e := &r.row
-				args = append(args, e.seq, e.timeUS, e.subject, e.outcome, e.verdict, e.authenticator, e.mark, e.body)
+	for len(group) > 0 {
+		body := append(w.body[:0], linesOpen...)
+		n := 0
+		for n < min(len(group), rowEvents) && len(body) < rowOctets {
+			if n > 0 {
+				body = append(body, linesNext...)
 			}
-			w.args = args
-			if _, err := w.insertEvents[i].ExecContext(context.Background(), args...); err != nil {
-				return err
-			}
-			group = group[n:]
+			body = append(body, group[n].row.body...)
+			n++
 		}
+		w.body = append(body, linesClose...)
+		if _, err := w.exec(insertEvents, group[n-1].row.seq, group[0].row.seq, string(w.body)); err != nil {
+			return err
+		}
+		group = group[n:]
 	}
 	return nil
 }
@@ -470,8 +502,9 @@ func (s *Store) apply(group []*request) {
 // applyOne moves memory to one settlement that was written. mu must be held.
 func (s *Store) applyOne(r *request) {
 	w := &s.w
-	st := r.s
+	st := &r.s
 	w.unfolded.push(&r.row)
+	w.subjects = append(w.subjects, r.row.subject)
 	if r.row.timeUS != 0 {
 		w.lastTime = r.row.timeUS
 	}
@@ -498,16 +531,15 @@ func (s *Store) applyOne(r *request) {
 // refresh brings the cached facts of a settlement's subject to its new
 // version, or drops them. mu must be held.
 func (s *Store) refresh(r *request, was, now int64) {
-	st := r.s
-	e, ok := s.factCache.GetEntryQuietly(st.Subject)
-	if !ok || e.Value.version != was {
+	st := &r.s
+	facts := s.cache.subjects[st.Subject]
+	if facts == nil || facts.version != was {
 		return // what is there is seen to be old by its version
 	}
 	if r.states != nil {
-		s.factCache.Invalidate(st.Subject)
+		s.cache.drop(st.Subject)
 		return
 	}
-	facts := e.Value
 	for i := range st.Spend {
 		sp := &st.Spend[i]
 		if sp.Mark == auth.NoMark {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"sallyport/auth"
 	"sallyport/seal"
@@ -17,6 +18,10 @@ import (
 // the packed one and cost nothing; states stay sealed in it.
 type entry struct {
 	packed string // "" for a name that no account has
+
+	subject string      // its key in the cache
+	at      int32       // place in the cache's ring
+	used    atomic.Bool // asked for since the cache's hand came by
 
 	// Guarded by Store.mu, and moved by the committer.
 	version  int64

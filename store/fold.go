@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"sallyport/auth"
@@ -17,7 +19,9 @@ const (
 
 	foldChunk = 256         // rows written in one transaction of its own
 	foldSoon  = 2 * segment // backlog from which every group takes rows along
-	foldAlong = 4           // how many for each settlement; folding an event takes about two
+	foldAlong = 3           // how many for each settlement; folding an event takes about one
+
+	subjectsWeight = 8 // rows that a row of event_subject counts for
 )
 
 // unfolded is the queue of events whose mark and index rows are not written
@@ -83,18 +87,19 @@ type foldRun struct {
 	last int64 // number of the newest
 
 	marks    []mark
-	subjects []subjectRow
-	outcomes []numberRow // outcome and segment
-	hours    []numberRow // hour and event
+	subjects []subjectsRow // of the segment that the run completes
+	outcomes []numberRow   // outcome and segment
+	hours    []numberRow   // hour and event
 
 	done, written int  // rows that are durable, and that are written
 	end           bool // the last part is written
 }
 
-type subjectRow struct {
+// A subjectsRow is one row of event_subject.
+type subjectsRow struct {
 	segment int64
 	subject string
-	seq     int64
+	body    string
 }
 
 type numberRow struct{ number, at int64 }
@@ -104,20 +109,14 @@ type numberRow struct{ number, at int64 }
 func (w *writer) newFoldRun() *foldRun {
 	first := w.lastEvent - int64(w.unfolded.len()) + 1
 	rows := w.unfolded.next(int(segment - first%segment))
-	f := &foldRun{n: len(rows), last: first + int64(len(rows)) - 1, subjects: make([]subjectRow, 0, len(rows))}
-	marks := make(map[string]int64)
+	f := &foldRun{n: len(rows), last: first + int64(len(rows)) - 1, marks: make([]mark, 0, len(rows))}
 	outcomes := make(map[int64]bool)
 	hour := w.lastHour
 	for i := range rows {
 		r := &rows[i]
 		seq := first + int64(i)
 		if r.mark != auth.NoMark {
-			if m, ok := marks[r.authenticator]; !ok || r.mark > m {
-				marks[r.authenticator] = r.mark
-			}
-		}
-		if r.subject != "" {
-			f.subjects = append(f.subjects, subjectRow{seq / segment, r.subject, seq})
+			f.marks = append(f.marks, mark{r.authenticator, r.mark})
 		}
 		if !outcomes[r.outcome] {
 			outcomes[r.outcome] = true
@@ -130,16 +129,91 @@ func (w *writer) newFoldRun() *foldRun {
 			f.hours = append(f.hours, numberRow{h, seq})
 		}
 	}
-	f.marks = make([]mark, 0, len(marks))
-	for id, m := range marks {
-		f.marks = append(f.marks, mark{id, m})
-	}
-	slices.SortFunc(f.marks, func(a, b mark) int { return cmp.Compare(a.authenticator, b.authenticator) })
-	slices.SortFunc(f.subjects, func(a, b subjectRow) int {
-		return cmp.Or(cmp.Compare(a.segment, b.segment), cmp.Compare(a.subject, b.subject), cmp.Compare(a.seq, b.seq))
+	// The newest of each authenticator comes first and stays.
+	slices.SortFunc(f.marks, func(a, b mark) int {
+		return cmp.Or(strings.Compare(a.authenticator, b.authenticator), cmp.Compare(b.mark, a.mark))
 	})
+	f.marks = slices.CompactFunc(f.marks, func(a, b mark) bool { return a.authenticator == b.authenticator })
+	if f.completes() {
+		f.subjects = indexSubjects(w.indexed+1, w.subjects[:f.last-w.indexed])
+	}
 	return f
 }
+
+// subjectsOctets is about how long a row of event_subject gets: as long as one
+// may that lies within its page. Longer are those of subjects that have that
+// many events.
+const subjectsOctets = 800
+
+// indexSubjects makes the index of the events of one segment by subject. first
+// is the number of the oldest.
+func indexSubjects(first int64, subjects []string) []subjectsRow {
+	order := make([]int32, 0, len(subjects))
+	for i, subject := range subjects {
+		if subject != "" {
+			order = append(order, int32(i))
+		}
+	}
+	slices.SortFunc(order, func(a, b int32) int {
+		return cmp.Or(strings.Compare(subjects[a], subjects[b]), cmp.Compare(a, b))
+	})
+	var rows []subjectsRow
+	var body []byte
+	key, last := "", ""
+	end := func() {
+		if key != "" {
+			rows = append(rows, subjectsRow{first / segment, key, string(append(body, subjectsClose...))})
+		}
+	}
+	for _, i := range order {
+		subject := subjects[i]
+		switch {
+		case subject == last:
+			body = append(body, ',')
+			body = strconv.AppendInt(body, first+int64(i), 10)
+			continue
+		case key == "" || len(body) > subjectsOctets:
+			end()
+			key, body = subject, append(body[:0], '{')
+		default:
+			body = append(body, subjectsNext...)
+		}
+		last = subject
+		body = append(appendQuoted(append(body, '\n'), subject), subjectsOf...)
+		body = strconv.AppendInt(body, first+int64(i), 10)
+	}
+	end()
+	return rows
+}
+
+const (
+	subjectsOf    = ":["
+	subjectsNext  = "],"
+	subjectsClose = "]\n}"
+)
+
+// numbersOf returns the numbers of a subject's events from the body of the row
+// of event_subject that would hold them.
+func numbersOf(subject, body string) ([]int64, error) {
+	_, rest, found := strings.Cut(body, string(append(appendQuoted([]byte{'\n'}, subject), subjectsOf...)))
+	if !found {
+		return nil, nil
+	}
+	list, _, _ := strings.Cut(rest, "]")
+	var numbers []int64
+	for text := range strings.SplitSeq(list, ",") {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("%w (index of events of %q)", errDamaged, subject)
+		}
+		numbers = append(numbers, n)
+	}
+	return numbers, nil
+}
+
+// completes reports whether the run ends with its segment, which is then entered
+// in event_subject.
+func (f *foldRun) completes() bool { return f.last%segment == segment-1 }
 
 // rewind takes back what was written in a transaction that failed.
 func (f *foldRun) rewind() {
@@ -175,13 +249,13 @@ func (w *writer) foldStep(n int) error {
 		return nil
 	}
 	subjects := f.subjects[f.written-len(f.marks):]
-	subjects = subjects[:min(n, len(subjects))]
+	subjects = subjects[:min(max(n/subjectsWeight, 1), len(subjects))]
 	f.written += len(subjects)
 	for i, rows := range indexRows {
 		for ; len(subjects) >= rows; subjects = subjects[rows:] {
 			args := w.args[:0]
 			for _, r := range subjects[:rows] {
-				args = append(args, r.segment, r.subject, r.seq)
+				args = append(args, r.segment, r.subject, r.body)
 			}
 			w.args = args
 			if _, err := w.insertSubjects[i].ExecContext(context.Background(), args...); err != nil {
@@ -203,6 +277,11 @@ func (w *writer) foldStep(n int) error {
 		}
 	}
 	f.end = true
+	if f.completes() {
+		if _, err := w.exec(updateMeta, "indexed", f.last); err != nil {
+			return err
+		}
+	}
 	_, err := w.exec(updateMeta, "folded", f.last)
 	return err
 }
@@ -228,6 +307,10 @@ func (s *Store) folded() {
 		s.mu.Unlock()
 	}
 	w.unfolded.drop(f.n)
+	if f.completes() {
+		w.subjects = slices.Delete(w.subjects, 0, int(f.last-w.indexed))
+		w.indexed = f.last
+	}
 	w.folding = nil
 	s.backlog.Store(int64(w.unfolded.len()))
 }

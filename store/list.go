@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"sallyport/admin"
 	"sallyport/auth"
@@ -183,20 +184,38 @@ func (s *Store) Acts(ctx context.Context, after uint64, limit int) ([]admin.Act,
 
 // Event implements admin.Store.
 func (s *Store) Event(ctx context.Context, seq uint64) (auth.Event, error) {
-	var row eventRow
-	err := s.readersDB.QueryRowContext(ctx, `SELECT `+eventColumns+` FROM event WHERE seq = $1`, position(seq)).Scan(row.fields()...)
-	if errors.Is(err, sql.ErrNoRows) {
+	var r eventsRow
+	err := s.readersDB.QueryRowContext(ctx, selectEvent, position(seq)).Scan(&r.last, &r.first, &r.body)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && position(seq) < r.first {
 		return auth.Event{}, fmt.Errorf("store: %w", missing("event", fmt.Sprint(seq)))
+	}
+	var e auth.Event
+	if err == nil {
+		err = r.split()
+	}
+	if err == nil {
+		e, err = decodeEvent(position(seq), r.line(position(seq)))
 	}
 	if err != nil {
 		return auth.Event{}, fmt.Errorf("store: read event %d: %w", seq, err)
 	}
-	e, err := row.event()
-	if err != nil {
-		return auth.Event{}, fmt.Errorf("store: %w", err)
-	}
 	return e, nil
 }
+
+// An eventsRow is one row of the table event.
+type eventsRow struct {
+	first, last int64
+	body        string
+	lines       []string
+}
+
+func (r *eventsRow) split() (err error) {
+	r.lines, err = eventLines(r.first, r.last, r.body)
+	return err
+}
+
+// line returns the line of an event that the row holds.
+func (r *eventsRow) line(seq int64) string { return r.lines[seq-r.first] }
 
 // position is a sequence number as the database counts, which ends earlier.
 func position(seq uint64) int64 { return int64(min(seq, math.MaxInt64)) }
@@ -220,11 +239,15 @@ func (s *Store) events(ctx context.Context, f admin.EventFilter) ([]auth.Event, 
 		return nil, err
 	}
 	defer tx.Rollback()
-	var folded int64
+	var folded, indexed int64
 	if err := tx.QueryRowContext(ctx, selectMeta, "folded").Scan(&folded); err != nil {
 		return nil, err
 	}
+	if err := tx.QueryRowContext(ctx, selectMeta, "indexed").Scan(&indexed); err != nil {
+		return nil, err
+	}
 	q := eventQuery{
+		tx:      tx,
 		subject: f.Subject, outcome: int64(f.Outcome), after: position(f.After),
 		since: math.MinInt64, newest: f.Newest, left: limitOf(f.Limit),
 	}
@@ -244,9 +267,18 @@ func (s *Store) events(ctx context.Context, f admin.EventFilter) ([]auth.Event, 
 		}
 		q.after = max(q.after, from)
 	}
+	if f.Subject != "" {
+		q.marker = string(appendText([]byte{'{'}, keySubject, f.Subject))[1:]
+	} else if f.Outcome != 0 {
+		q.marker = string(appendInt([]byte{'{'}, keyOutcome, q.outcome))[1:]
+	}
+	known := folded // the newest event that an index speaks of
+	if f.Subject != "" {
+		known = indexed
+	}
 	parts := []func() error{
-		func() error { return q.readFolded(ctx, tx, folded) },
-		func() error { return q.read(ctx, tx, max(q.after, folded), math.MaxInt64) },
+		func() error { return q.readIndexed(ctx, known) },
+		func() error { return q.read(ctx, max(q.after, known), math.MaxInt64-rowEvents) },
 	}
 	if f.Newest {
 		slices.Reverse(parts)
@@ -264,111 +296,180 @@ func (s *Store) events(ctx context.Context, f admin.EventFilter) ([]auth.Event, 
 
 // An eventQuery collects the events that match.
 type eventQuery struct {
+	tx             *sql.Tx
 	subject        string
 	outcome, since int64
+	marker         string // part of the line of each event that matches
 	after          int64
 	newest         bool
 	left           int64
 	found          []auth.Event
 }
 
-// readFolded appends the matching events that are in the indexes.
-func (q *eventQuery) readFolded(ctx context.Context, tx *sql.Tx, folded int64) error {
-	if q.after >= folded {
+func (q *eventQuery) order() string {
+	if q.newest {
+		return " DESC"
+	}
+	return ""
+}
+
+// readIndexed appends the matching events that the indexes know, those up to
+// last.
+func (q *eventQuery) readIndexed(ctx context.Context, last int64) error {
+	if q.after >= last {
 		return nil
 	}
-	order := ""
-	if q.newest {
-		order = " DESC"
-	}
-	first, last := (q.after+1)/segment, folded/segment
+	from, to := (q.after+1)/segment, last/segment
 	switch {
 	case q.subject != "":
-		stmt, err := tx.PrepareContext(ctx, selectEvents+` FROM event_subject i JOIN event e ON e.seq = i.seq
-			WHERE i.segment = $7 AND i.subject = $1 AND i.seq > $3 AND i.seq <= $4 AND e.time_us >= $5
-				AND ($2 = 0 OR e.outcome = $2) ORDER BY i.seq`+order+` LIMIT $6`)
-		if err != nil {
-			return err
-		}
-		defer stmt.Close()
-		for i := range last - first + 1 {
-			at := first + i
-			if q.newest {
-				at = last - i
-			}
-			if q.left == 0 {
-				return nil
-			}
-			rows, err := stmt.QueryContext(ctx, q.subject, q.outcome, q.after, folded, q.since, q.left, at)
-			if err := q.take(rows, err); err != nil {
-				return err
-			}
-		}
-		return nil
+		return q.readSubject(ctx, from, to)
 	case q.outcome != 0:
-		var segments []int64
-		rows, err := tx.QueryContext(ctx, `SELECT segment FROM event_outcome
-			WHERE outcome = $1 AND segment >= $2 AND segment <= $3 ORDER BY segment`+order, q.outcome, first, last)
+		segments, err := q.segments(ctx, from, to)
 		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var at int64
-			if err := rows.Scan(&at); err != nil {
-				return err
-			}
-			segments = append(segments, at)
-		}
-		if err := rows.Err(); err != nil {
 			return err
 		}
 		for _, at := range segments {
-			if err := q.read(ctx, tx, max(q.after, at*segment-1), min(folded, (at+1)*segment-1)); err != nil {
+			if err := q.read(ctx, max(q.after, at*segment-1), min(last, (at+1)*segment-1)); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	return q.read(ctx, tx, q.after, folded)
+	return q.read(ctx, q.after, last)
 }
 
-const selectEvents = `SELECT e.seq, e.time_us, e.subject, e.outcome, e.verdict, e.authenticator, e.mark, e.body`
+// segments returns those that hold an event of the outcome, in the query's
+// order.
+func (q *eventQuery) segments(ctx context.Context, from, to int64) ([]int64, error) {
+	rows, err := q.tx.QueryContext(ctx, `SELECT segment FROM event_outcome
+		WHERE outcome = $1 AND segment >= $2 AND segment <= $3 ORDER BY segment`+q.order(), q.outcome, from, to)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var list []int64
+	for rows.Next() {
+		var at int64
+		if err := rows.Scan(&at); err != nil {
+			return nil, err
+		}
+		list = append(list, at)
+	}
+	return list, rows.Err()
+}
+
+// readSubject appends the matching events of complete segments by the index of
+// subjects.
+func (q *eventQuery) readSubject(ctx context.Context, from, to int64) error {
+	index, err := q.tx.PrepareContext(ctx, selectSubject)
+	if err != nil {
+		return err
+	}
+	defer index.Close()
+	events, err := q.tx.PrepareContext(ctx, selectEvent)
+	if err != nil {
+		return err
+	}
+	defer events.Close()
+	var row eventsRow
+	for i := range to - from + 1 {
+		at := from + i
+		if q.newest {
+			at = to - i
+		}
+		var body string
+		err := index.QueryRowContext(ctx, at, q.subject).Scan(&body)
+		if errors.Is(err, sql.ErrNoRows) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		numbers, err := numbersOf(q.subject, body)
+		if err != nil {
+			return err
+		}
+		if q.newest {
+			slices.Reverse(numbers)
+		}
+		for _, seq := range numbers {
+			if q.left == 0 {
+				return nil
+			}
+			if seq <= q.after {
+				continue
+			}
+			if row.lines == nil || seq < row.first || seq > row.last {
+				if err := events.QueryRowContext(ctx, seq).Scan(&row.last, &row.first, &row.body); err != nil {
+					return fmt.Errorf("event %d: %w", seq, err)
+				}
+				if err := row.split(); err != nil {
+					return err
+				}
+			}
+			if seq < row.first {
+				return fmt.Errorf("%w (event %d is missing)", errDamaged, seq)
+			}
+			if err := q.take(seq, row.line(seq)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
 
 // read appends the matching events with numbers above after, up to last, going
 // through all of them.
-func (q *eventQuery) read(ctx context.Context, tx *sql.Tx, after, last int64) error {
+func (q *eventQuery) read(ctx context.Context, after, last int64) error {
 	if q.left == 0 || after >= last {
 		return nil
 	}
-	order := ""
-	if q.newest {
-		order = " DESC"
-	}
-	return q.take(tx.QueryContext(ctx, selectEvents+` FROM event e WHERE e.seq > $3 AND e.seq <= $4 AND e.time_us >= $5
-			AND ($1 = '' OR e.subject = $1) AND ($2 = 0 OR e.outcome = $2)
-		ORDER BY e.seq`+order+` LIMIT $6`, q.subject, q.outcome, after, last, q.since, q.left))
-}
-
-// take appends the events of rows.
-func (q *eventQuery) take(rows *sql.Rows, err error) error {
+	// The row that holds the last ends less than a row's length behind it.
+	rows, err := q.tx.QueryContext(ctx, selectEvents+q.order(), after, last+rowEvents)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
-	for rows.Next() {
-		var row eventRow
-		if err := rows.Scan(row.fields()...); err != nil {
+	for rows.Next() && q.left > 0 {
+		var row eventsRow
+		if err := rows.Scan(&row.last, &row.first, &row.body); err != nil {
 			return err
 		}
-		e, err := row.event()
-		if err != nil {
+		if q.marker != "" && !strings.Contains(row.body, q.marker) {
+			continue
+		}
+		if err := row.split(); err != nil {
 			return err
 		}
-		q.found = append(q.found, e)
-		q.left--
+		from, to := max(row.first, after+1), min(row.last, last)
+		for i := range to - from + 1 {
+			seq := from + i
+			if q.newest {
+				seq = to - i
+			}
+			if err := q.take(seq, row.line(seq)); err != nil {
+				return err
+			}
+		}
 	}
 	return rows.Err()
+}
+
+// take appends an event if it matches and there is room.
+func (q *eventQuery) take(seq int64, line string) error {
+	if q.left == 0 || !strings.Contains(line, q.marker) {
+		return nil
+	}
+	e, err := decodeEvent(seq, line)
+	if err != nil {
+		return err
+	}
+	if q.subject != "" && e.Subject != q.subject || q.outcome != 0 && int64(e.Outcome) != q.outcome || micros(e.Time) < q.since {
+		return nil
+	}
+	q.found = append(q.found, e)
+	q.left--
+	return nil
 }
 
 // collect runs a query and returns its rows.

@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -19,7 +20,6 @@ import (
 	"runtime"
 	"strings"
 
-	"github.com/maypok86/otter/v2"
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
 
@@ -71,9 +71,7 @@ func open(ctx context.Context, o Options, dial dialer) (*Store, error) {
 	if s.stopAt == 0 {
 		s.stopAt = int64(min(auth.DefaultLimits.Know.Stop, auth.DefaultLimits.Have.Stop))
 	}
-	size := cmp.Or(o.CacheEntries, defaultCache)
-	s.nameCache = otter.Must(&otter.Options[string, nameEntry]{MaximumSize: size})
-	s.factCache = otter.Must(&otter.Options[string, *entry]{MaximumSize: size})
+	s.cache = newCache(cmp.Or(o.CacheEntries, defaultCache))
 	if err := s.open(ctx, o.KEK); err != nil {
 		s.abandon()
 		return nil, fmt.Errorf("store: open %s: %w", o.Dir, err)
@@ -94,8 +92,6 @@ func (s *Store) abandon() {
 	if s.lock != nil {
 		s.lock.Close()
 	}
-	s.nameCache.StopAllGoroutines()
-	s.factCache.StopAllGoroutines()
 }
 
 func (s *Store) open(ctx context.Context, kek seal.KEK) error {
@@ -290,7 +286,7 @@ func (s *Store) load(kek seal.KEK) error {
 		to   *int64
 		text string
 	}{
-		{&w.lastEvent, `SELECT COALESCE(MAX(seq), 0) FROM event`},
+		{&w.lastEvent, `SELECT COALESCE(MAX(last), 0) FROM event`},
 		{&w.lastAct, `SELECT COALESCE(MAX(seq), 0) FROM act`},
 		{&w.lastPlace, `SELECT COALESCE(MAX(place), 0) FROM authenticator`},
 		{&w.lastChallenge, `SELECT COALESCE(MAX(seq), 0) FROM challenge`},
@@ -300,9 +296,6 @@ func (s *Store) load(kek seal.KEK) error {
 		}
 	}
 	w.lastHour = math.MinInt64
-	if _, err := w.one(`SELECT time_us FROM event WHERE seq = $1`, []any{w.lastEvent}, &w.lastTime); err != nil {
-		return err
-	}
 	// Every settlement and change so far has moved something once. So a
 	// version of before this start is as good as it was then.
 	s.clock = w.lastEvent + w.lastAct
@@ -358,28 +351,52 @@ func (w *writer) quickCheck() error {
 	return nil
 }
 
-// loadTail reads back the events that were not folded yet.
+// loadTail reads back the events that were not folded yet, and those whose
+// segment is not complete.
 func (s *Store) loadTail() error {
 	w := &s.w
 	folded, err := w.meta("folded")
 	if err != nil {
 		return err
 	}
-	next := folded
-	err = w.query(`SELECT `+eventColumns+` FROM event WHERE seq > $1 ORDER BY seq`, func(rows *sql.Rows) error {
-		var e eventRow
-		if err := rows.Scan(e.fields()...); err != nil {
+	if w.indexed, err = w.meta("indexed"); err != nil {
+		return err
+	}
+	next := min(folded, w.indexed, max(w.lastEvent-1, 0)) // the newest in any case, for its time
+	err = w.query(selectEvents, func(rows *sql.Rows) error {
+		var first, last int64
+		var body string
+		if err := rows.Scan(&last, &first, &body); err != nil {
 			return err
 		}
-		if next++; e.seq != next {
-			return fmt.Errorf("%w (event %d is missing)", errDamaged, next)
+		lines, err := eventLines(first, last, body)
+		if err != nil {
+			return err
 		}
-		w.unfolded.push(&e)
-		if e.mark != auth.NoMark {
-			s.keepMark(e.subject, e.authenticator, e.mark)
+		if first > next+1 {
+			return fmt.Errorf("%w (event %d is missing)", errDamaged, next+1)
+		}
+		for _, line := range lines[next+1-first:] {
+			next++
+			var head eventHead
+			if err := json.Unmarshal([]byte(line), &head); err != nil {
+				return fmt.Errorf("%w (event %d: %w)", errDamaged, next, err)
+			}
+			w.lastTime = head.When
+			if next > w.indexed {
+				w.subjects = append(w.subjects, head.Subject)
+			}
+			if next <= folded {
+				continue
+			}
+			e := eventRow{timeUS: head.When, subject: head.Subject, outcome: head.Outcome, authenticator: head.Authenticator, mark: head.spent()}
+			w.unfolded.push(&e)
+			if e.mark != auth.NoMark {
+				s.keepMark(e.subject, e.authenticator, e.mark)
+			}
 		}
 		return nil
-	}, folded)
+	}, next, int64(math.MaxInt64))
 	s.backlog.Store(int64(w.unfolded.len()))
 	if err == nil && next != w.lastEvent {
 		err = errDamaged

@@ -25,9 +25,10 @@ const (
 		WHERE a.id = $1 ORDER BY x.place`
 	selectThrottle = `SELECT know_failures, know_until_us, have_failures, have_until_us FROM throttle WHERE subject = $1`
 
-	insertEventHead = `INSERT INTO event (seq, time_us, subject, outcome, verdict, authenticator, mark, body) VALUES `
-	eventColumns    = `seq, time_us, subject, outcome, verdict, authenticator, mark, body`
-	eventWidth      = 8
+	insertEvents = `INSERT INTO event (last, first, body) VALUES ($1, $2, $3)`
+	// The row that holds an event, if it is there, and the rows that follow.
+	selectEvent  = `SELECT last, first, body FROM event WHERE last >= $1 ORDER BY last LIMIT 1`
+	selectEvents = `SELECT last, first, body FROM event WHERE last > $1 AND last < $2 ORDER BY last`
 
 	upsertThrottle = `INSERT INTO throttle (subject, know_failures, know_until_us, have_failures, have_until_us, at_us)
 		VALUES ($1, $2, $3, $4, $5, $6)
@@ -43,8 +44,9 @@ const (
 	deleteChallenge = `DELETE FROM challenge WHERE seq = $1`
 
 	// Both may be there already, from a fold that a restart began again.
-	insertSubjectHead = `INSERT INTO event_subject (segment, subject, seq) VALUES `
-	insertSubjectTail = ` ON CONFLICT (segment, subject, seq) DO NOTHING`
+	insertSubjectHead = `INSERT INTO event_subject (segment, subject, body) VALUES `
+	insertSubjectTail = ` ON CONFLICT (segment, subject) DO NOTHING`
+	selectSubject     = `SELECT body FROM event_subject WHERE segment = $1 AND subject <= $2 ORDER BY subject DESC LIMIT 1`
 	insertOutcome     = `INSERT INTO event_outcome (outcome, segment) VALUES ($1, $2) ON CONFLICT (outcome, segment) DO NOTHING`
 	insertHour        = `INSERT INTO event_hour (hour, seq) VALUES ($1, $2) ON CONFLICT (hour) DO NOTHING`
 	updateMeta        = `UPDATE meta SET value = $2 WHERE name = $1`

@@ -9,12 +9,6 @@ import (
 	"sallyport/auth"
 )
 
-// A nameEntry is what the cache knows of a name.
-type nameEntry struct {
-	account string // ID, "" if nobody has the name
-	names   int64  // Store.names when nobody had it; any new name voids that
-}
-
 // A mark is one that is spent but not yet folded into the table spent.
 type mark struct {
 	authenticator string
@@ -55,50 +49,43 @@ func (s *Store) Snapshot(ctx context.Context, q auth.Query, fresh bool) (auth.Fa
 
 // remembered answers q from memory, or reports false.
 func (s *Store) remembered(q auth.Query, f *auth.Facts) (bool, error) {
-	names := s.names.Load()
-	f.Subject = q.Unknown
-	name := ""
-	for _, n := range q.Names {
-		known, ok := s.nameCache.GetIfPresent(n)
-		if !ok || known.account == "" && known.names != names {
-			return false, nil
-		}
-		if known.account != "" {
-			f.Subject, name = known.account, n
-			break
-		}
-	}
-	e, ok := s.factCache.GetIfPresent(f.Subject)
-	if !ok {
-		return false, nil
-	}
 	var few [8]int64
-	marks, current := s.present(e, q.State, f, few[:0])
-	if !current {
+	e, marks := s.present(q, f, few[:0])
+	if e == nil {
 		return false, nil
 	}
-	if err := e.facts(s.ring, marks, f); err != nil {
-		return false, err
-	}
-	// A name can have gone from one account to another since it was looked up.
-	if name != "" && (f.Account == nil || !named(f.Account, name)) {
-		return false, nil
-	}
-	return true, nil
+	return true, e.facts(s.ring, marks, f)
 }
 
-// present copies what moves from e and the open challenges to f, and reports
-// whether e is current.
-func (s *Store) present(e *entry, state auth.ChallengeID, f *auth.Facts, marks []int64) ([]int64, bool) {
+// present finds the entry that answers q, nil if there is none that is
+// current, and copies what moves from it and the open challenges to f.
+func (s *Store) present(q auth.Query, f *auth.Facts, marks []int64) (*entry, []int64) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if e.version != s.version(f.Subject) {
-		return nil, false
+	e := s.find(q)
+	// An entry that is current has the names of its account that are so now.
+	if e == nil || e.version != s.version(e.subject) {
+		return nil, nil
 	}
-	f.Version = e.version
+	e.use()
+	f.Subject, f.Version = e.subject, e.version
 	f.Throttle = e.throttle.throttle()
-	f.Challenge = s.openChallenge(state, f.Subject)
-	return append(marks, e.marks...), true
+	f.Challenge = s.openChallenge(q.State, f.Subject)
+	return e, append(marks, e.marks...)
+}
+
+// find returns the cached entry of the first of q's names that an account has,
+// or of q.Unknown if it is known that nobody has any. mu must be held.
+func (s *Store) find(q auth.Query) *entry {
+	for _, name := range q.Names {
+		if e := s.cache.names[name]; e != nil {
+			return e
+		}
+		if names, ok := s.cache.absent[name]; !ok || names != s.names.Load() {
+			return nil
+		}
+	}
+	return s.cache.subjects[q.Unknown]
 }
 
 // openChallenge returns a copy of the challenge of that ID if it belongs to
@@ -121,6 +108,7 @@ func (s *Store) read(ctx context.Context, q auth.Query, f *auth.Facts) error {
 		names := s.names.Load()
 		f.Subject = q.Unknown
 		name := ""
+		var absent []string
 		for _, n := range q.Names {
 			id, err := s.resolve(ctx, n)
 			if err != nil {
@@ -130,7 +118,7 @@ func (s *Store) read(ctx context.Context, q auth.Query, f *auth.Facts) error {
 				f.Subject, name = id, n
 				break
 			}
-			s.nameCache.Set(n, nameEntry{names: names})
+			absent = append(absent, n)
 		}
 
 		s.mu.RLock()
@@ -170,13 +158,13 @@ func (s *Store) read(ctx context.Context, q auth.Query, f *auth.Facts) error {
 		if name != "" {
 			subject = f.Account.ID // part of the packed string, as the cache's keys should be
 			f.Subject = subject
-			own := name
-			if name == f.Account.Name {
-				own = f.Account.Name
-			}
-			s.nameCache.Set(own, nameEntry{account: subject})
 		}
-		s.factCache.Set(subject, e) // from here on, what moves in e is guarded by mu
+		s.mu.Lock()
+		s.cache.add(subject, f.Account, e) // from here on, what moves in e is guarded by mu
+		for _, n := range absent {
+			s.cache.miss(n, names)
+		}
+		s.mu.Unlock()
 		return nil
 	}
 	return errors.New("names move from account to account")

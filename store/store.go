@@ -28,8 +28,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/maypok86/otter/v2"
-
 	"sallyport/admin"
 	"sallyport/auth"
 	"sallyport/seal"
@@ -67,10 +65,8 @@ type Store struct {
 	readersDB *sql.DB
 	readers   readers
 
-	settings  atomic.Pointer[auth.Settings]
-	names     atomic.Int64 // rises with every new name
-	nameCache *otter.Cache[string, nameEntry]
-	factCache *otter.Cache[string, *entry]
+	settings atomic.Pointer[auth.Settings]
+	names    atomic.Int64 // rises with every new name
 
 	queue   chan *request
 	quit    chan struct{} // closed by Close
@@ -82,8 +78,9 @@ type Store struct {
 	failure atomic.Pointer[error]
 
 	// mu guards the fields below, and what moves in cached entries. Only the
-	// committer writes them.
+	// committer writes them, except that whoever reads fills the cache.
 	mu            sync.RWMutex
+	cache         cache
 	clock         int64            // rises with every settlement and change
 	versions      map[string]int64 // of subjects; those not in it are at one of the floors
 	floor         int64            // of accounts
@@ -125,8 +122,14 @@ func (s *Store) Stats() Stats {
 		Commits: s.commits.Load(), Groups: s.groups.Load(), LargestGroup: s.largest.Load(),
 		Conflicts: s.conflicts.Load(), Overloads: s.overload.Load(), Transactions: s.transactions.Load(),
 		Queue: len(s.queue), Backlog: s.backlog.Load(),
-		Hits: s.hits.Load(), Misses: s.misses.Load(), Cached: s.factCache.EstimatedSize(),
+		Hits: s.hits.Load(), Misses: s.misses.Load(), Cached: s.cached(),
 	}
+}
+
+func (s *Store) cached() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.cache.ring)
 }
 
 // Settings implements auth.Store and admin.Store.
@@ -177,8 +180,6 @@ func (s *Store) shutDown() {
 	}
 	s.readers.close()
 	errs = append(errs, s.readersDB.Close(), s.w.close(), s.db.Close(), s.lock.Close())
-	s.nameCache.StopAllGoroutines()
-	s.factCache.StopAllGoroutines()
 	if err := errors.Join(errs...); err != nil {
 		s.closed = fmt.Errorf("store: close: %w", err)
 	}

@@ -16,7 +16,6 @@ type writer struct {
 	stmts map[string]*sql.Stmt
 	args  []any
 
-	insertEvents   [3]*sql.Stmt // of eventRows rows
 	insertSubjects [2]*sql.Stmt // of indexRows rows
 	upsertMarks    [2]*sql.Stmt
 
@@ -30,6 +29,8 @@ type writer struct {
 	lastHour      int64 // newest hour that is known to be in event_hour
 
 	unfolded unfolded
+	indexed  int64        // number of the newest event in event_subject
+	subjects []string     // of the events after that, by number
 	folding  *foldRun     // under way, nil if none is
 	waiting  []*challenge // in the order of their numbers, closed ones included
 	dropped  []int64      // numbers of challenges that went unanswered and are still in the database
@@ -40,25 +41,18 @@ type writer struct {
 	moved    map[string]struct{}
 	accepted []*request
 	later    []*request
+	body     []byte
 }
 
-// Rows that one INSERT carries. Sixteen rows at a time cost a third of one at a
-// time; more gain nothing.
-var (
-	eventRows = [3]int{16, 4, 1}
-	indexRows = [2]int{16, 1}
-)
+// indexRows are the rows that one INSERT carries. Sixteen rows at a time cost a
+// third of one at a time; more gain nothing.
+var indexRows = [2]int{16, 1}
 
 func newWriter(ctx context.Context, db *sql.DB) (writer, error) {
 	w := writer{stmts: make(map[string]*sql.Stmt), moved: make(map[string]struct{})}
 	var err error
 	if w.conn, err = db.Conn(ctx); err != nil {
 		return w, err
-	}
-	for i, n := range eventRows {
-		if w.insertEvents[i], err = w.prepare(insertEventHead + placeholders(n, eventWidth)); err != nil {
-			return w, err
-		}
 	}
 	for i, n := range indexRows {
 		if w.upsertMarks[i], err = w.prepare(upsertSpentHead + placeholders(n, 2) + upsertSpentTail); err != nil {

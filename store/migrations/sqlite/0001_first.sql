@@ -2,8 +2,8 @@
 --
 -- Why: everything that the engine and administrators keep. Times are
 -- microseconds since 1970 in UTC, 0 for "none"; IDs are text; lists are JSON
--- that is only read back whole. What a login writes is one appended row of
--- event; marks and search indexes follow behind it up to meta 'folded'.
+-- that is only read back whole. What a login writes is a line in an appended row
+-- of event; marks and search indexes follow behind it up to meta 'folded'.
 -- Old binary, new schema: there is no older binary.
 -- Undo: restore the backup taken before migrating; there are no down scripts.
 
@@ -16,7 +16,8 @@ CREATE TABLE meta (
 ) WITHOUT ROWID;
 
 INSERT INTO meta (name, value) VALUES
-	('folded', 0), -- events up to this number are in spent and the event_ indexes
+	('folded', 0), -- events up to this number are in spent, event_outcome and event_hour
+	('indexed', 0), -- events up to this number are in event_subject
 	('settings', 1), -- version of applications, clients and groups
 	('clean', 1); -- 0 while a process has the database open
 
@@ -87,27 +88,32 @@ CREATE TABLE challenge (
 	expires_us BIGINT NOT NULL
 );
 
--- The audit record. Only ever appended to.
+-- The audit record. Only ever appended to. A row holds events that were written
+-- in one transaction, 64 at most, as a JSON array with one event on each line.
+-- To look at them:
+--   SELECT e.first + j.key AS seq, j.value FROM event e, json_each(e.body) j;
+-- Keys: w microseconds since 1970, u subject, o outcome, v verdict,
+-- y authenticator, p mark that is spent by this event, m mark if another,
+-- t nanoseconds it took, d door, c client, a application, s source address,
+-- f calling station, n account name, k factor, x failures, q count, r trace
+-- (s stage, o passed, t nanoseconds, n note).
 CREATE TABLE event (
-	seq           INTEGER PRIMARY KEY,
-	time_us       BIGINT NOT NULL,
-	subject       TEXT   NOT NULL,
-	outcome       BIGINT NOT NULL,
-	verdict       BIGINT NOT NULL,
-	authenticator TEXT   NOT NULL,
-	mark          BIGINT NOT NULL, -- spent by this event, -1 for none
-	body          TEXT   NOT NULL -- JSON, the rest of the record
+	last  INTEGER PRIMARY KEY, -- number of the newest event in body
+	first BIGINT NOT NULL,     -- of the oldest
+	body  TEXT   NOT NULL
 );
 
--- The indexes below are filled behind the logins, up to meta 'folded'. They go
--- by segments of 16,384 events: an index over all events would change a page
--- anywhere in it for every login, one by segments only grows at its end, and a
--- search looks once into every segment.
+-- The indexes below are filled behind the logins. They go by segments of 16,384
+-- events: an index over all events would change a page anywhere in it for every
+-- login, one by segments only grows at its end, and a search looks once into
+-- every segment. A row of event_subject holds some subjects in their order, the
+-- first of which is its key: a JSON object of subjects and the numbers of their
+-- events, with one subject on each line.
 CREATE TABLE event_subject (
 	segment BIGINT NOT NULL, -- event number / 16384
 	subject TEXT   NOT NULL,
-	seq     BIGINT NOT NULL,
-	PRIMARY KEY (segment, subject, seq)
+	body    TEXT   NOT NULL,
+	PRIMARY KEY (segment, subject)
 ) WITHOUT ROWID;
 
 -- Which segments hold any event of that outcome.
