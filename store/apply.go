@@ -132,7 +132,8 @@ func (a *applying) apply(c admin.Change) error {
 }
 
 func missing(kind, name string) error { return fmt.Errorf("%s %q: %w", kind, name, admin.ErrNotFound) }
-func taken(kind, name string) error   { return fmt.Errorf("%s %q: %w", kind, name, admin.ErrExists) }
+
+func taken(kind, name string) error { return fmt.Errorf("%s %q: %w", kind, name, admin.ErrExists) }
 
 // exists finds out whether a query has a row.
 func (a *applying) exists(text string, args ...any) (bool, error) {

@@ -121,8 +121,10 @@ func BenchmarkSnapshot(b *testing.B) {
 }
 
 func BenchmarkBody(b *testing.B) {
-	e := login(auth.Facts{Account: &auth.Account{Name: "alice"}, Settings: &auth.Settings{},
-		Authenticators: make([]auth.Authenticator, 2)}, 5).Event
+	e := login(auth.Facts{
+		Account: &auth.Account{Name: "alice"}, Settings: &auth.Settings{},
+		Authenticators: make([]auth.Authenticator, 2),
+	}, 5).Event
 	var buffer []byte
 	b.ReportAllocs()
 	for b.Loop() {

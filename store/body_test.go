@@ -110,8 +110,10 @@ func TestBodyOddSources(t *testing.T) {
 		{"none", netip.AddrPort{}, netip.AddrPort{}},
 		{"a port without address", netip.AddrPortFrom(netip.Addr{}, 7), netip.AddrPort{}},
 		{"a zone", netip.MustParseAddrPort("[fe80::1%eth0]:5"), netip.MustParseAddrPort("[fe80::1%eth0]:5")},
-		{"a zone that cannot be read back", netip.AddrPortFrom(netip.MustParseAddr("fe80::1").WithZone("a]\"\xff"), 5),
-			netip.MustParseAddrPort("[fe80::1]:5")},
+		{
+			"a zone that cannot be read back", netip.AddrPortFrom(netip.MustParseAddr("fe80::1").WithZone("a]\"\xff"), 5),
+			netip.MustParseAddrPort("[fe80::1]:5"),
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := decodeEvent(1, string(appendBody(nil, &auth.Event{Source: tt.source}, 0)))

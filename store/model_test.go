@@ -174,7 +174,8 @@ func TestModel(t *testing.T) {
 					x := modelAuthenticator{id: fmt.Sprint("x", next, "-", i), mark: auth.NoMark, state: fmt.Sprint("s", next, i)}
 					a.held = append(a.held, x)
 					changes = append(changes, admin.AddAuthenticator{Authenticator: auth.Authenticator{
-						ID: x.id, Account: id, Factor: "oath", State: auth.Secret(x.state), Mark: auth.NoMark}})
+						ID: x.id, Account: id, Factor: "oath", State: auth.Secret(x.state), Mark: auth.NoMark,
+					}})
 				}
 				err := apply(t, changes...)
 				if m.taken(own, "") {

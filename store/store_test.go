@@ -236,10 +236,12 @@ func addAccounts(tb testing.TB, s *Store, n int) {
 				admin.AddAccount{Account: auth.Account{ID: id, Name: name, Enabled: true, Groups: []string{"staff"}, Created: epoch}},
 				admin.AddAuthenticator{Authenticator: auth.Authenticator{
 					ID: passwordID(i), Account: id, Factor: "password", Label: "password", Created: epoch, Mark: auth.NoMark,
-					State: auth.Secret("$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g")}},
+					State: auth.Secret("$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g"),
+				}},
 				admin.AddAuthenticator{Authenticator: auth.Authenticator{
 					ID: oathID(i), Account: id, Factor: "oath", Label: "phone", Created: epoch, Mark: auth.NoMark,
-					State: auth.Secret(`{"key":"MTIzNDU2Nzg5MDEyMzQ1Njc4OTA=","alg":"SHA1","digits":6,"period":30}`)}})
+					State: auth.Secret(`{"key":"MTIzNDU2Nzg5MDEyMzQ1Njc4OTA=","alg":"SHA1","digits":6,"period":30}`),
+				}})
 		}
 		if err := s.Apply(context.Background(), admin.Act{Time: epoch, Action: "test"}, changes...); err != nil {
 			tb.Fatal(err)
@@ -781,8 +783,12 @@ func TestPurge(t *testing.T) {
 			q    auth.Query
 			want int
 		}{
-			{auth.Query{Unknown: "?old7"}, 0}, {auth.Query{Unknown: "?old599"}, 0}, {auth.Query{Unknown: "?stopped"}, 20},
-			{auth.Query{Unknown: "?recent"}, 3}, {auth.Query{Unknown: "?now"}, 3}, {query(0), 3},
+			{auth.Query{Unknown: "?old7"}, 0},
+			{auth.Query{Unknown: "?old599"}, 0},
+			{auth.Query{Unknown: "?stopped"}, 20},
+			{auth.Query{Unknown: "?recent"}, 3},
+			{auth.Query{Unknown: "?now"}, 3},
+			{query(0), 3},
 		} {
 			if n := mustSnapshot(t, s, tt.q).Throttle.Have.Failures; n != tt.want {
 				t.Errorf("failures of %s = %d, want %d", tt.q.Unknown, n, tt.want)
@@ -815,8 +821,10 @@ func TestChallengesAreBounded(t *testing.T) {
 		defer s.mu.Unlock()
 		for i := range maxChallenges + 10 {
 			s.w.lastChallenge++
-			s.keepChallenge(&challenge{seq: s.w.lastChallenge,
-				OpenChallenge: auth.OpenChallenge{ID: auth.ChallengeID(fmt.Sprint(i)), Subject: "?x", Expires: epoch}})
+			s.keepChallenge(&challenge{
+				seq:           s.w.lastChallenge,
+				OpenChallenge: auth.OpenChallenge{ID: auth.ChallengeID(fmt.Sprint(i)), Subject: "?x", Expires: epoch},
+			})
 		}
 		if n := len(s.challenges); n != maxChallenges {
 			t.Errorf("%d challenges are open, want %d", n, maxChallenges)
@@ -841,8 +849,10 @@ func TestAnsweredChallengesLeaveNothing(t *testing.T) {
 	last := abandoned.ID
 	for i := range 3000 {
 		f := mustSnapshot(t, s, query(0))
-		st := auth.Settlement{Subject: f.Subject, Version: f.Version, Settings: f.Settings.Version,
-			Event: auth.Event{Time: epoch, Subject: f.Subject, Mark: auth.NoMark}}
+		st := auth.Settlement{
+			Subject: f.Subject, Version: f.Version, Settings: f.Settings.Version,
+			Event: auth.Event{Time: epoch, Subject: f.Subject, Mark: auth.NoMark},
+		}
 		open := abandoned
 		if i > 0 {
 			open.ID = auth.ChallengeID(fmt.Sprint(i))
