@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -17,20 +16,18 @@ const databaseFile = "sallyport.db"
 
 // readKEK reads the key-encryption key. A first start makes one; a database
 // without its key is refused, because a new key would lock it for good.
-func readKEK(path, data string, log *slog.Logger) (seal.KEK, error) {
-	kek, err := seal.ReadKEK(path)
+func readKEK(path, data string) (kek seal.KEK, made bool, err error) {
+	kek, err = seal.ReadKEK(path)
 	if !errors.Is(err, fs.ErrNotExist) {
-		return kek, err
+		return kek, false, err
 	}
 	if _, err := os.Lstat(filepath.Join(data, databaseFile)); err == nil {
-		return seal.KEK{}, fmt.Errorf("server: the key file %s is missing, and the secrets in %s cannot be read without it; put your copy of it back", path, filepath.Join(data, databaseFile))
+		return seal.KEK{}, false, fmt.Errorf("server: the key file %s is missing, and the secrets in %s cannot be read without it; put your copy of it back", path, filepath.Join(data, databaseFile))
 	} else if !errors.Is(err, fs.ErrNotExist) {
-		return seal.KEK{}, fmt.Errorf("server: look for a database: %w", err)
+		return seal.KEK{}, false, fmt.Errorf("server: look for a database: %w", err)
 	}
-	if kek, err = seal.CreateKEK(path); err == nil {
-		log.Warn("made a key for this installation; keep a copy of it apart from backups, which cannot be opened without it", "key_file", path, "key", kek.ID())
-	}
-	return kek, err
+	kek, err = seal.CreateKEK(path)
+	return kek, err == nil, err
 }
 
 // nextKEK is where a new key waits while a rotation is under way.

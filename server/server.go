@@ -47,6 +47,7 @@ type Server struct {
 	socket    net.Listener
 	telemetry net.Listener
 	https     net.Listener
+	madeKey   bool // on this start, which was the first
 }
 
 // Run starts a server, prints on out what it listens on, and serves until ctx
@@ -69,6 +70,9 @@ func Start(ctx context.Context, cfg config.Config, log *slog.Logger) (*Server, e
 	if err := s.start(ctx); err != nil {
 		s.Close()
 		return nil, err
+	}
+	if s.madeKey { // said only now, so that a refusal is one sentence
+		log.Warn("made a key for this installation; keep a copy of it apart from backups, which cannot be opened without it", "key_file", cfg.KEKPath())
 	}
 	return s, nil
 }
@@ -139,10 +143,11 @@ func hold(ctx context.Context, t time.Time) {
 func (s *Server) openStore(ctx context.Context) error {
 	path := s.cfg.KEKPath()
 	for {
-		kek, err := readKEK(path, s.cfg.Data, s.log)
+		kek, made, err := readKEK(path, s.cfg.Data)
 		if err != nil {
 			return err
 		}
+		s.madeKey = s.madeKey || made
 		s.Store, err = store.Open(ctx, store.Options{
 			Dir: s.cfg.Data, KEK: kek, Log: s.log,
 			StopAt: min(s.cfg.Throttle.Password.Stop, s.cfg.Throttle.SecondFactor.Stop),
