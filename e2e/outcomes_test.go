@@ -223,11 +223,11 @@ var provocations = []struct {
 		return answer{}
 	}},
 	{auth.PasswordLaneFull, "more passwords at once than can be hashed before NASes give up", func(t *testing.T, s *scene) answer {
-		storm(t, s)
+		storm(t, s, 700)
 		return answer{}
 	}},
 	{auth.ServerOverloaded, "more requests at once than are taken from one client", func(t *testing.T, s *scene) answer {
-		storm(t, s)
+		storm(t, s, 5200)
 		return answer{}
 	}},
 }
@@ -274,18 +274,18 @@ func crowd(t *testing.T, s *scene, p *person, n int) answer {
 	return answer{}
 }
 
-// storm sends 700 passwords of as many names at once: more than one client may
-// have in hand (512), and, at some 10 to 30 ms each and one lane for each
-// processor but one, more than can be hashed before NASes give up.
-func storm(t *testing.T, s *scene) {
+// storm sends passwords of as many names at once. At some 10 to 30 ms each and
+// one lane for each processor but one, 700 are more than can be hashed before
+// NASes give up; 5,200 are more than one client may have in hand (4,096).
+func storm(t *testing.T, s *scene, requests int) {
 	t.Helper()
 	n := s.client("storm-"+rand8(), "--rate", "100000")
 	var packets [][]byte
-	for i := range 700 {
+	for i := range requests {
 		packets = append(packets, n.request(fmt.Sprintf("nobody-%d", i), "whatever", nil).octets)
 	}
 	var ports []*socket
-	for range 4 { // an identifier is used once on a port
+	for range requests/256 + 1 { // an identifier is used once on a port
 		ports = append(ports, n.dial())
 	}
 	for i, b := range packets {
