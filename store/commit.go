@@ -162,6 +162,9 @@ func (s *Store) prepare(r *request) error {
 // exclusive runs f in the committer's goroutine, between two groups, and
 // returns its error. If ctx ends before f has begun, f never runs.
 func (s *Store) exclusive(ctx context.Context, f func() error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	r := &request{done: make(chan struct{}, 1)}
 	r.run = func() {
 		if s.failure.Load() != nil {
