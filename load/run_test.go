@@ -179,7 +179,7 @@ func TestRunEndsWhenCodesAreUsedUp(t *testing.T) {
 
 // Every account logs in before the measurement, and none of it is measured.
 func TestAccountsAreWarmed(t *testing.T) {
-	accounts := testCredentials(1500)
+	accounts := plain(testCredentials(1600))[:1500]
 	for _, rate := range []float64{0, 500} {
 		t.Run(fmt.Sprintf("rate %g", rate), func(t *testing.T) {
 			h := newHouse(t, Code, accounts)
@@ -197,6 +197,24 @@ func TestAccountsAreWarmed(t *testing.T) {
 			}
 		})
 	}
+}
+
+// plain returns the accounts whose tokens show no code twice around now. A code
+// that comes again while it is valid is left out of a run, and an account that
+// has no other is not met.
+func plain(accounts []Credential) []Credential {
+	var kept []Credential
+	for _, a := range accounts {
+		codes := make(map[string]bool)
+		now := a.Token.Params.Step(time.Now())
+		for step := now - 3; step <= now+5; step++ {
+			codes[otp.HOTP(a.Token.Key, uint64(step), a.Token.Params)] = true
+		}
+		if len(codes) == 9 {
+			kept = append(kept, a)
+		}
+	}
+	return kept
 }
 
 func TestMixesAreRejected(t *testing.T) {
