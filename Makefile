@@ -7,7 +7,7 @@ LDFLAGS  := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 10m
 
 # What a fresh machine needs beside Go; tests talk to these as to real peers.
-PEERS := freeradius freeradius-utils oathtool strace
+PEERS := freeradius freeradius-utils freeradius-postgresql oathtool postgresql rsyslog strace
 
 export CGO_ENABLED = 0
 

@@ -21,12 +21,13 @@ var floors = []struct {
 	packages map[string]string
 }{
 	{1, map[string]string{
-		"otp":    "computes codes; knows nothing of accounts",
-		"pskc":   "reads seed files; keeps nothing",
-		"radius": "speaks a protocol; decides nothing",
-		"seal":   "encrypts; does not know what",
-		"kdf":    "hashes low-entropy secrets; does not know whose",
-		"config": "reads the start-up file; starts nothing",
+		"otp":      "computes codes; knows nothing of accounts",
+		"pskc":     "reads seed files; keeps nothing",
+		"radius":   "speaks a protocol; decides nothing",
+		"seal":     "encrypts; does not know what",
+		"kdf":      "hashes low-entropy secrets; does not know whose",
+		"config":   "reads the start-up file; starts nothing",
+		"patience": "reckons how long clients wait from what it is told; sees no packet",
 	}},
 	{2, map[string]string{
 		"auth": "decides; everything below is a tool, everything above serves it",
@@ -41,6 +42,7 @@ var floors = []struct {
 		"factor/password": "a factor cannot reach the store, a door or another factor",
 		"factor/recovery": "a factor cannot reach the store, a door or another factor",
 		"store":           "keeps facts; does not know who asks",
+		"audit":           "ships what was committed; changes nothing but its cursor",
 		"radiusd":         "a door cannot reach a factor or the store",
 		"httpd":           "a door cannot reach a factor or the store",
 	}},

@@ -27,6 +27,7 @@ type AccountView struct {
 	// The fields below are filled in when one account is shown.
 	Authenticators []AuthenticatorView `json:"authenticators,omitempty"`
 	Failures       *FailuresView       `json:"failures,omitempty"`
+	Bypass         *BypassView         `json:"bypass,omitempty"` // one that was not used, whether or not it can be still
 }
 
 // A FailuresView is how close an account is to its limits.
@@ -164,6 +165,9 @@ func (a *Admin) ShowAccount(ctx context.Context, name string) (AccountView, erro
 	if until.After(a.Now()) {
 		v.Failures.Until = &until
 	}
+	if v.Bypass, err = a.bypass(ctx, acc); err != nil {
+		return AccountView{}, err
+	}
 	return v, nil
 }
 
@@ -176,7 +180,9 @@ func (a *Admin) SetEnabled(ctx context.Context, by Actor, name string, enabled b
 	return a.update(ctx, by, name, action, "", func(acc *auth.Account) { acc.Enabled = enabled })
 }
 
-// Block refuses an account's logins until it is unblocked, or until a time.
+// Block refuses an account's logins until it is unblocked, or until a time. As
+// with every change of an account, what caches remember of it is forgotten and
+// its open challenges end.
 func (a *Admin) Block(ctx context.Context, by Actor, name, reason string, until time.Time) error {
 	if !until.IsZero() && !until.After(a.Now()) {
 		return invalid("give a time in the future, or none", "a block until %s would be over already", until.Format(time.RFC3339))
@@ -193,7 +199,8 @@ func (a *Admin) Unblock(ctx context.Context, by Actor, name string) error {
 	})
 }
 
-// Unlock forgets an account's failures, so that it can log in at once.
+// Unlock forgets an account's failures, so that it can log in at once. What
+// caches remember of it is forgotten too.
 func (a *Admin) Unlock(ctx context.Context, by Actor, name string) error {
 	acc, err := a.account(ctx, name)
 	if err != nil {

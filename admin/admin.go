@@ -30,7 +30,9 @@ type Admin struct {
 	Pseudonym  func(name string) string
 	// Attribute checks a reply attribute as the doors will read it.
 	Attribute func(auth.ReplyAttribute) error
-	Now       func() time.Time
+	// Explain is the engine's.
+	Explain func(context.Context, auth.Attempt) (auth.Explanation, error)
+	Now     func() time.Time
 }
 
 // An Actor is who makes a change, for the record.

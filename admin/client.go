@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
-	"slices"
 	"time"
 
 	"sallyport/auth"
@@ -19,6 +18,9 @@ type ClientView struct {
 	Source      string    `json:"source"`
 	Mode        string    `json:"mode"`
 	Password    string    `json:"password"`
+	Origin      string    `json:"origin"`          // calling-station-id or none
+	Lax         bool      `json:"lax"`             // Message-Authenticator is not required
+	Rate        int       `json:"rate_per_second"` // 0 for the server's
 	Attributes  []string  `json:"attributes"`
 	Secrets     int       `json:"secrets"` // live: 2 while a rotation is under way
 	Warnings    []string  `json:"warnings"`
@@ -33,7 +35,8 @@ type NewClient struct {
 	Secret        string                `json:"secret"` // "" to have one made
 	Mode          string                `json:"mode"`
 	Password      string                `json:"password"`
-	Lax           bool                  `json:"lax"` // do not require Message-Authenticator
+	Origin        string                `json:"origin"` // calling-station-id or none; "" for calling-station-id
+	Lax           bool                  `json:"lax"`    // do not require Message-Authenticator
 	RatePerSecond int                   `json:"rate_per_second"`
 	Attributes    []auth.ReplyAttribute `json:"attributes"`
 }
@@ -60,37 +63,23 @@ func (a *Admin) AddClient(ctx context.Context, by Actor, n NewClient) (view Clie
 		return ClientView{}, "", err
 	}
 	settings := a.Store.Settings()
-	if !slices.ContainsFunc(settings.Applications, func(p auth.Application) bool { return p.Name == n.Application }) {
+	if application(settings, n.Application) != nil {
 		return ClientView{}, "", &Problem{fmt.Sprintf("there is no application %q", n.Application), "sallyport application add " + n.Application, ErrNotFound}
 	}
-	source, err := parseSource(n.Source)
+	source, err := freeSource(settings, n.Name, n.Source)
 	if err != nil {
 		return ClientView{}, "", err
 	}
-	for _, c := range settings.Clients {
-		if c.Source == source {
-			return ClientView{}, "", &Problem{fmt.Sprintf("client %s sends from %s already; a packet must belong to one client", c.Name, source), "use a smaller network, or sallyport client remove " + c.Name, ErrExists}
-		}
-	}
 	c := auth.Client{
 		Name: n.Name, Door: "radius", Application: n.Application, Source: source,
-		Mode: auth.Mode(n.Mode), Password: auth.PasswordRule(n.Password),
+		Mode: auth.ModeChallenge, Password: auth.PasswordVerify,
 		LaxMessageAuthenticator: n.Lax, RatePerSecond: n.RatePerSecond, Attributes: n.Attributes, Created: a.Now(),
 	}
-	if c.Mode == "" {
-		c.Mode = auth.ModeChallenge
+	if err := setClient(&c, n.Mode, n.Password, n.Origin); err != nil {
+		return ClientView{}, "", err
 	}
-	if c.Password == "" {
-		c.Password = auth.PasswordVerify
-	}
-	if c.Mode != auth.ModeChallenge && c.Mode != auth.ModeAppend {
-		return ClientView{}, "", invalid("modes are: challenge, append", "there is no mode %q", n.Mode)
-	}
-	if c.Password != auth.PasswordVerify && c.Password != auth.PasswordNone {
-		return ClientView{}, "", invalid("password rules are: verify, none", "there is no password rule %q", n.Password)
-	}
-	if n.RatePerSecond < 0 {
-		return ClientView{}, "", invalid("", "a rate cannot be negative")
+	if err := checkRate(n.RatePerSecond); err != nil {
+		return ClientView{}, "", err
 	}
 	if err := a.checkAttributes(n.Attributes); err != nil {
 		return ClientView{}, "", err
@@ -107,11 +96,152 @@ func (a *Admin) AddClient(ctx context.Context, by Actor, n NewClient) (view Clie
 	if c.ID, err = newID(); err != nil {
 		return ClientView{}, "", err
 	}
-	detail := fmt.Sprintf("application %s, source %s, mode %s, password %s", c.Application, c.Source, c.Mode, c.Password)
-	if err := a.apply(ctx, by, "client.add", c.Name, detail, AddClient{c}); err != nil {
+	if err := a.apply(ctx, by, "client.add", c.Name, clientText(&c), AddClient{c}); err != nil {
 		return ClientView{}, "", problem(err, fmt.Sprintf("there is already a client %q", c.Name), "sallyport client list shows it")
 	}
 	return viewClient(&c), secret, nil
+}
+
+// setClient sets what is not "" of how a client carries its logins.
+func setClient(c *auth.Client, mode, password, origin string) error {
+	if mode != "" {
+		c.Mode = auth.Mode(mode)
+	}
+	if password != "" {
+		c.Password = auth.PasswordRule(password)
+	}
+	if c.Mode != auth.ModeChallenge && c.Mode != auth.ModeAppend {
+		return invalid("modes are: challenge, append", "there is no mode %q", mode)
+	}
+	if c.Password != auth.PasswordVerify && c.Password != auth.PasswordNone {
+		return invalid("password rules are: verify, none", "there is no password rule %q", password)
+	}
+	switch origin {
+	case "":
+	case originCalling:
+		c.Origin = auth.OriginCalling
+	case string(auth.OriginNone):
+		c.Origin = auth.OriginNone
+	default:
+		return invalid("origins are: "+originCalling+", none", "there is no origin %q", origin)
+	}
+	return nil
+}
+
+// originCalling is the word for auth.OriginCalling.
+const originCalling = "calling-station-id"
+
+func originWord(o auth.OriginRule) string {
+	if o == auth.OriginCalling {
+		return originCalling
+	}
+	return string(auth.OriginNone)
+}
+
+func checkRate(n int) error {
+	if n < 0 {
+		return invalid("0 means the server's", "a rate cannot be negative")
+	}
+	return nil
+}
+
+// freeSource reads where a client of that name sends from; no other may send
+// from there.
+func freeSource(s *auth.Settings, name, text string) (string, error) {
+	source, err := parseSource(text)
+	if err != nil {
+		return "", err
+	}
+	for _, c := range s.Clients {
+		if c.Source == source && c.Name != name {
+			return "", &Problem{fmt.Sprintf("client %s sends from %s already; a packet must belong to one client", c.Name, source), "use a smaller network, or sallyport client remove " + c.Name, ErrExists}
+		}
+	}
+	return source, nil
+}
+
+// clientText is everything about a client but its secrets, on one line, for
+// the record.
+func clientText(c *auth.Client) string {
+	text := fmt.Sprintf("application %s, source %s, mode %s, password %s, origin %s", c.Application, c.Source, c.Mode, c.Password, originWord(c.Origin))
+	if c.LaxMessageAuthenticator {
+		text += ", message-authenticator optional"
+	}
+	if c.RatePerSecond != 0 {
+		text += fmt.Sprintf(", rate %d", c.RatePerSecond)
+	}
+	for _, at := range c.Attributes {
+		text += ", " + at.Name + "=" + at.Value
+	}
+	return text
+}
+
+// A ClientChange is what ChangeClient is given. What is nil or "" stays as it
+// is.
+type ClientChange struct {
+	Name          string                `json:"name"`
+	Application   string                `json:"application,omitzero"`
+	Source        string                `json:"source,omitzero"`
+	Mode          string                `json:"mode,omitzero"`
+	Password      string                `json:"password,omitzero"`
+	Origin        string                `json:"origin,omitzero"`
+	Lax           *bool                 `json:"lax,omitzero"`
+	RatePerSecond *int                  `json:"rate_per_second,omitzero"`
+	Attributes    []auth.ReplyAttribute `json:"attributes,omitzero"` // an empty list takes all away
+}
+
+// ChangeClient changes how a client is treated, from its next packet on. Its
+// name and its secrets stay; see RotateClient.
+func (a *Admin) ChangeClient(ctx context.Context, by Actor, n ClientChange) (ClientView, error) {
+	s := a.Store.Settings()
+	if err := clientNamed(s, n.Name); err != nil {
+		return ClientView{}, err
+	}
+	was := *s.Client(n.Name)
+	next := was
+	if n.Application != "" {
+		if err := application(s, n.Application); err != nil {
+			return ClientView{}, err
+		}
+		next.Application = n.Application
+	}
+	if n.Source != "" {
+		var err error
+		if next.Source, err = freeSource(s, n.Name, n.Source); err != nil {
+			return ClientView{}, err
+		}
+	}
+	if err := setClient(&next, n.Mode, n.Password, n.Origin); err != nil {
+		return ClientView{}, err
+	}
+	if n.Lax != nil {
+		next.LaxMessageAuthenticator = *n.Lax
+	}
+	if n.RatePerSecond != nil {
+		if err := checkRate(*n.RatePerSecond); err != nil {
+			return ClientView{}, err
+		}
+		next.RatePerSecond = *n.RatePerSecond
+	}
+	if n.Attributes != nil {
+		if err := a.checkAttributes(n.Attributes); err != nil {
+			return ClientView{}, err
+		}
+		next.Attributes = n.Attributes
+	}
+	before := clientText(&was)
+	err := a.apply(ctx, by, "client.change", n.Name, "was "+before+"; is "+clientText(&next), UpdateClient{n.Name, func(c *auth.Client) error {
+		if clientText(c) != before {
+			return invalid("sallyport client list shows it as it is now; then try again", "client %q was changed by somebody else meanwhile; nothing was done", n.Name)
+		}
+		next.Secrets = c.Secrets // a rotation may have begun meanwhile
+		*c = next
+		return nil
+	}})
+	if err != nil {
+		return ClientView{}, problem(err, fmt.Sprintf("no client %q", n.Name), "sallyport client list shows the names")
+	}
+	return viewClient(&next), nil
 }
 
 // RotateClient gives a client a new secret. The old one stays live beside it
@@ -165,6 +295,7 @@ func (a *Admin) Clients() []ClientView {
 func viewClient(c *auth.Client) ClientView {
 	v := ClientView{
 		Name: c.Name, Application: c.Application, Source: c.Source, Mode: string(c.Mode), Password: string(c.Password),
+		Origin: originWord(c.Origin), Lax: c.LaxMessageAuthenticator, Rate: c.RatePerSecond,
 		Secrets: len(c.Secrets), Attributes: []string{}, Warnings: []string{}, Created: c.Created,
 	}
 	for _, at := range c.Attributes {

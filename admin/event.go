@@ -24,6 +24,7 @@ type EventView struct {
 	Outcome     string    `json:"outcome"` // its stable name
 	Label       string    `json:"label"`
 	Factor      string    `json:"factor,omitempty"`
+	Rule        string    `json:"rule,omitempty"` // that said what was needed
 	Failures    int       `json:"failures,omitempty"`
 	Count       int       `json:"count"` // how many it stands for
 	TookMicros  int64     `json:"took_us"`
@@ -42,6 +43,7 @@ type WhyView struct {
 	Remedy        string      `json:"remedy"`
 	AtFault       bool        `json:"mfa_at_fault"`
 	Trace         []auth.Step `json:"trace"`
+	Remarks       []string    `json:"remarks,omitempty"` // what is known beside
 }
 
 // A Search selects events by what people know.
@@ -115,6 +117,10 @@ func (a *Admin) Why(ctx context.Context, reference string) (WhyView, error) {
 	if err != nil {
 		return WhyView{}, problem(err, fmt.Sprintf("no login has the reference %s", a.References.Of(seq)), "read the eight characters again; each names one login of this installation")
 	}
+	remarks, err := a.remarks(ctx, &ev)
+	if err != nil {
+		return WhyView{}, err
+	}
 	m := ev.Outcome.Meaning()
 	person := m.Person
 	if ev.Verdict == auth.Ignore || ev.Verdict == auth.Unavailable {
@@ -130,6 +136,7 @@ func (a *Admin) Why(ctx context.Context, reference string) (WhyView, error) {
 		Remedy:        m.Remedy,
 		AtFault:       m.AtFault,
 		Trace:         ev.Trace,
+		Remarks:       remarks,
 	}, nil
 }
 
@@ -138,7 +145,7 @@ func (a *Admin) viewEvent(ev *auth.Event) EventView {
 		Time: ev.Time, Account: ev.Account, Application: ev.Application, Client: ev.Client,
 		From: ev.From, Door: ev.Door, Verdict: ev.Verdict.String(),
 		Code: int(ev.Outcome), Outcome: ev.Outcome.String(), Label: ev.Outcome.Meaning().Label,
-		Factor: ev.Factor, Failures: ev.Failures, Count: ev.Count, TookMicros: ev.Took.Microseconds(),
+		Factor: ev.Factor, Rule: ev.Rule, Failures: ev.Failures, Count: ev.Count, TookMicros: ev.Took.Microseconds(),
 		Reference: string(a.References.Of(ev.Seq)), Seq: ev.Seq,
 	}
 	if ev.Source.IsValid() {

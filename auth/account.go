@@ -36,6 +36,11 @@ type Authenticator struct {
 	// Mark is the newest moving factor that was accepted: a TOTP time step, an
 	// HOTP counter. It and all before it are spent. NoMark if none was.
 	Mark int64
+	// Rewound says that the database went back in time since this was last
+	// bound, resynchronized or used, so that State and Mark may be older than
+	// what was spent. A factor whose spent things do not expire by the clock
+	// refuses until it is resynchronized or bound anew.
+	Rewound bool
 }
 
 // NoMark is the Mark of an authenticator that has not been used.
@@ -63,6 +68,19 @@ const (
 	PasswordNone   PasswordRule = "none"   // the client has done so before it asked; the field carries the code
 )
 
+// OriginRule says what a client's word on where the person is counts for.
+type OriginRule string
+
+const (
+	// OriginCalling takes the address in Calling-Station-Id (RFC 2865, Section
+	// 5.31), if there is one, for the person's. The NAS has signed it; whether
+	// it has seen or was told it, its administrator knows.
+	OriginCalling OriginRule = ""
+	// OriginNone believes nothing: rules and exemptions that ask for an address
+	// never match.
+	OriginNone OriginRule = "none"
+)
+
 // A Client is one sender at a door: a NAS with its shared secret.
 type Client struct {
 	ID          string
@@ -80,6 +98,7 @@ type Client struct {
 	// up as a warning wherever the client does.
 	LaxMessageAuthenticator bool
 	RatePerSecond           int // requests; 0 means the default of the door
+	Origin                  OriginRule
 	Attributes              []ReplyAttribute
 	Created                 time.Time
 }
@@ -98,10 +117,22 @@ type Settings struct {
 	Applications []Application
 	Clients      []Client
 	Groups       []Group
+	Rules        []Rule // in the order of their places
+	Trusted      []TrustedIP
+	CacheRules   []CacheRule
+	// Rewound is when it was last found that the database had gone back in
+	// time, zero if never. See RewoundFor.
+	Rewound time.Time
 
 	clients map[string]*Client
 	groups  map[string]*Group
+	notes   []string // of Rules, in their order, for traces
 }
+
+// RewoundFor is how long nothing is accepted after the database was found to
+// have gone back in time: longer than any code of RFC 6238 that was spent in the
+// lost stretch can still match.
+const RewoundFor = 90 * time.Second
 
 // Client returns the client of that name, or nil.
 func (s *Settings) Client(name string) *Client { return s.clients[name] }
@@ -118,6 +149,10 @@ func (s *Settings) Index() *Settings {
 	s.groups = make(map[string]*Group, len(s.Groups))
 	for i := range s.Groups {
 		s.groups[s.Groups[i].Name] = &s.Groups[i]
+	}
+	s.notes = make([]string, len(s.Rules))
+	for i := range s.Rules {
+		s.notes[i] = s.Rules[i].note()
 	}
 	return s
 }

@@ -16,8 +16,18 @@ type Attempt struct {
 
 	Source netip.AddrPort // the socket peer, never a claim of the packet
 	From   string         // where the NAS says the person is (Calling-Station-Id); a claim
-	Time   time.Time      // when the door received it
-	Can    Can
+	Origin netip.Addr     // the address in From, if it is one and the client is believed; the zero Addr otherwise
+	// Session is what the client says about the connection that the login is
+	// for (its port, its session), in any form that is equal for the same
+	// connection; "" if it says nothing.
+	Session string
+	// Request names this very request, so that it gets its answer again and not
+	// a second judgement when it is sent again, to this node or another. Two
+	// requests that a client made apart never have the same; "" if the door
+	// cannot tell.
+	Request string
+	Time    time.Time // when the door received it
+	Can     Can
 
 	// Reach is set by a door that could not form an attempt to evaluate: the
 	// client is unknown, the shared secret does not fit, the packet is
@@ -32,6 +42,9 @@ type Attempt struct {
 // Can says what a door is able to do for this attempt.
 type Can struct {
 	Ask bool // it can carry a challenge and bring back the answer
+	// Wait is how long after Attempt.Time an answer is still of use; 0 if the
+	// attempt cannot wait for anything.
+	Wait time.Duration
 }
 
 // A Verdict is what the door does. The zero Verdict refuses.
@@ -78,8 +91,12 @@ type Decision struct {
 	Message   string    // what the person may be told, reference included
 	State     []byte    // for Challenge: the handle to bring back with the answer
 	// Attributes go into the reply of an Accept, in order. They are the
-	// client's and the groups' settings; the door translates them.
+	// settings of the client, the rule and the groups; the door translates them.
 	Attributes []ReplyAttribute
+	// Repeated says that this very request had its answer before and gets it
+	// again: nothing was judged, spent or recorded now. Reference is that of the
+	// first time.
+	Repeated bool
 }
 
 // A ReplyAttribute is one "Name=Value" that an administrator set for a client

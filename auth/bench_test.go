@@ -22,6 +22,8 @@ func (s *still) Snapshot(context.Context, auth.Query, bool) (auth.Facts, error) 
 
 func (s *still) Commit(context.Context, auth.Settlement) (uint64, error) { return 1, nil }
 
+func (s *still) Watch(string) (<-chan struct{}, func()) { return nil, func() {} }
+
 // BenchmarkDecide measures the engine alone: a code-only login with a store
 // that costs nothing.
 func BenchmarkDecide(b *testing.B) {

@@ -198,6 +198,17 @@ func TestCatalogueNamesOfDecidedOutcomes(t *testing.T) {
 		StoreUnavailable:            "store-unavailable",
 		InternalFault:               "internal-fault",
 		PasswordLaneFull:            "password-lane-full",
+		UsedCacheUser:               "used-cache-user",
+		BypassedAuth:                "bypassed-auth",
+		UsedCacheIP:                 "used-cache-ip",
+		UsedCacheApplication:        "used-cache-application",
+		AuthInProgress:              "auth-already-in-progress",
+		AccountLocked:               "account-locked",
+		SkippedCall:                 "skipped-call",
+		TrustedAddress:              "trusted-ip",
+		EnrolmentRequired:           "enrolment-required",
+		ResyncRequired:              "resync-required",
+		DatabaseRewound:             "database-rewound",
 	}
 	for o, name := range want {
 		if got := o.String(); got != name {
@@ -334,14 +345,14 @@ func TestCatalogueTellsAGuesserNothing(t *testing.T) {
 			CodeMissing, CodeNotRecognized, RecoveryCodeWrong, RecoveryCodeUsed,
 			ChallengeUnknown, ChallengeElsewhere,
 			100, 107, 111, // the phone number on record cannot be used
-			101,           // another login of the same person is open
+			AuthInProgress, ResyncRequired,
 			112, 129, 132, // the person denied it or reported fraud
 			122, 123, 130, // wrong code or PIN
 			134, 135, 137, // no app that could answer, or a bad answer
 		}},
 		// Names that nobody has are throttled and stopped alike.
 		{"Too many attempts. Wait a while and try again, or call the help desk.", []Outcome{
-			Throttled, HardStopped, TooManyAtOnce,
+			Throttled, HardStopped, AccountLocked, TooManyAtOnce,
 		}},
 		// Our own faults look alike: which part is down is nobody's business.
 		{"The sign-in service cannot answer right now. Try again in a few minutes, or call the help desk.", []Outcome{
@@ -376,9 +387,17 @@ func TestCatalogueAdvisesKnownCommands(t *testing.T) {
 	known := map[string][]string{
 		"account":       {"add", "list", "show", "enable", "disable", "block", "unblock", "unlock", "password"},
 		"authenticator": {"add", "list", "revoke", "import", "recovery-codes", "resync"},
-		"client":        {"add", "list", "remove", "rotate"},
+		"client":        {"add", "list", "remove", "rotate", "patience"},
 		"events":        nil,
+		"explain":       nil,
 		"why":           nil,
+		"rule":          {"add", "list", "show", "change", "move", "remove"},
+		"trusted-ip":    {"add", "list", "remove"},
+		"cache":         {"add", "list", "remove", "purge"},
+		"bypass":        {"add", "list", "remove"},
+		"exemptions":    nil,
+		"findings":      nil,
+		"audit":         {"verify", "status"},
 		"login":         nil,
 	}
 	// What else is set apart as typed by somebody.

@@ -18,9 +18,10 @@ import (
 type Engine struct {
 	Parts
 
-	about []about // Factors, one by one
-	turns turns
-	flood flood
+	about   []about // Factors, one by one
+	turns   turns
+	waiting waiting
+	flood   flood
 }
 
 // About is what every login wants to know of a factor.
@@ -30,8 +31,8 @@ type about struct {
 	right string // the trace's note that its code was right
 }
 
-// Parts are what an Engine is built from. All are required except Hold and
-// Observe.
+// Parts are what an Engine is built from. All are required except Hold,
+// Observe, CacheKey and Node.
 type Parts struct {
 	Store   Store
 	Factors []Factor // in the order in which they are asked for
@@ -43,6 +44,11 @@ type Parts struct {
 	// Pseudonym turns a name that no account has into what is kept of it: a
 	// keyed hash. People type passwords into the name field.
 	Pseudonym func(name string) string
+	// CacheKey is a keyed hash (HMAC-SHA256 or the like): what scopes of cached
+	// successes are kept as. Nil caches nothing.
+	CacheKey func(message []byte) [32]byte
+	// Node is what events call the process that decides.
+	Node string
 	// Stopwatch measures how long steps take. It decides nothing; verdicts
 	// rest on Attempt.Time.
 	Stopwatch func() time.Time
@@ -78,7 +84,8 @@ const maxRounds = 32
 // Decide judges one attempt and returns only after the verdict, what it spends
 // and its event are committed. It never returns an error: a fault on our side
 // is the verdict Unavailable. When ctx ends first, the verdict is Unavailable
-// and nothing was told to anyone.
+// and nothing was told to anyone. An attempt that can wait (Can.Wait) may be held
+// until a login that it joins is settled; see OpenChallenge.Login.
 func (e *Engine) Decide(ctx context.Context, at Attempt) Decision {
 	d := e.decide(ctx, at)
 	if e.Hold != nil && (d.Verdict == Reject || d.Verdict == Challenge) {
@@ -112,44 +119,107 @@ func (e *Engine) decide(ctx context.Context, at Attempt) Decision {
 	if err != nil {
 		return e.unavailable(ctx, at, "read facts", err)
 	}
+	d, join := e.inTurn(ctx, at, q, readable, facts, nil)
+	if join == nil {
+		return d
+	}
+	if facts, err = e.await(ctx, &at, q, facts.Subject, join); err != nil {
+		return e.unavailable(ctx, at, "wait for another login", err)
+	}
+	d, _ = e.inTurn(ctx, at, q, readable, facts, join)
+	return d
+}
+
+// inTurn judges and commits one attempt while no other on the same subject is
+// under way on this node. It returns a join, and no decision, if the attempt is
+// to wait for another login first; j is that join when it has.
+func (e *Engine) inTurn(ctx context.Context, at Attempt, q Query, readable bool, facts Facts, j *join) (Decision, *join) {
+	if d, ok := e.again(&at, &facts); ok {
+		return d, nil
+	}
 	waited := false
-	if !e.refusesUnseen(at, facts) {
+	if !e.refusesUnseen(&at, &facts) {
 		var mine *turn
 		if mine, waited = e.turns.take(ctx, facts.Subject); mine == nil {
 			if ctx.Err() != nil {
-				return e.unavailable(ctx, at, "wait for other attempts on the account", ctx.Err())
+				return e.unavailable(ctx, at, "wait for other attempts on the account", ctx.Err()), nil
 			}
-			return e.crowded(ctx, at, facts)
+			return e.crowded(ctx, at, facts), nil
 		}
 		defer e.turns.done(mine)
 	}
 	for round := range maxRounds {
 		if waited || round > 0 {
+			var err error
 			if facts, err = e.Store.Snapshot(ctx, q, true); err != nil {
-				return e.unavailable(ctx, at, "read facts", err)
+				return e.unavailable(ctx, at, "read facts", err), nil
 			}
 			waited = false
+			if d, ok := e.again(&at, &facts); ok {
+				return d, nil
+			}
 		}
 		t := e.newTrial(at, facts, readable)
+		t.join = j
 		s, d := t.judge(ctx)
 		if errors.Is(t.err, context.Canceled) || errors.Is(t.err, context.DeadlineExceeded) {
-			return e.unavailable(ctx, at, "verify evidence", t.err)
+			return e.unavailable(ctx, at, "verify evidence", t.err), nil
 		}
-		d, err = e.commit(ctx, s, d)
+		if t.waits != nil {
+			return Decision{}, t.waits
+		}
+		d, err := e.commit(ctx, s, d)
 		if err == nil {
-			return d
+			return d, nil
 		}
 		if !errors.Is(err, ErrConflict) {
-			return e.unavailable(ctx, at, "commit the verdict", err)
+			return e.unavailable(ctx, at, "commit the verdict", err), nil
 		}
 	}
-	return e.unavailable(ctx, at, "commit the verdict", errors.New("the account's facts moved at every try"))
+	return e.unavailable(ctx, at, "commit the verdict", errors.New("the account's facts moved at every try")), nil
+}
+
+// again returns the decision that was given to this very request before, if it
+// was and can be given again. An accept is only while the account may still log
+// in and the rule that let it in is there: anything else is judged anew.
+func (e *Engine) again(at *Attempt, facts *Facts) (Decision, bool) {
+	a := facts.Answered
+	if a == nil || at.Request == "" || at.Reach != 0 || a.Client != at.Client {
+		return Decision{}, false
+	}
+	// The clocks of two nodes may differ a little either way.
+	if age := at.Time.Sub(a.Time); age <= -AnsweredLife || age >= AnsweredLife {
+		return Decision{}, false
+	}
+	client, m := facts.Settings.Client(at.Client), a.Outcome.Meaning()
+	if client == nil || m.Verdict != a.Verdict {
+		return Decision{}, false
+	}
+	d := Decision{Verdict: a.Verdict, Outcome: a.Outcome, Reference: e.References.Of(a.Seq), Message: m.Person, Repeated: true}
+	switch a.Verdict {
+	case Reject:
+		d.Message = withReference(d.Message, d.Reference)
+		return d, true
+	case Accept:
+		account, rule := facts.Account, facts.Settings.ruleNamed(a.Rule)
+		if account == nil || !account.Enabled || account.BlockedAt(at.Time) || rule == nil || rule.Then.Need == NeedRefuse {
+			return Decision{}, false
+		}
+		d.Attributes = facts.Settings.attributes(client, rule, account)
+		return d, true
+	case Challenge, Unavailable, Ignore:
+	}
+	return Decision{}, false
+}
+
+func withReference(message string, r Reference) string {
+	return message + " Reference " + string(r) + "."
 }
 
 // refusesUnseen reports whether the attempt will be refused without being
 // evaluated, as far as these facts go. It then need not wait for its turn: a
 // storm on a throttled account is turned away as fast as it comes.
-func (e *Engine) refusesUnseen(at Attempt, facts Facts) bool {
+func (e *Engine) refusesUnseen(at *Attempt, facts *Facts) bool {
 	client := facts.Settings.Client(at.Client)
 	if client == nil {
 		return false
@@ -173,6 +243,7 @@ func (e *Engine) query(at Attempt) (q Query, readable bool) {
 	if len(at.State) > 0 {
 		q.State = challengeID(at.State)
 	}
+	q.Request = at.Request
 	return q, readable
 }
 
@@ -185,7 +256,7 @@ func (e *Engine) commit(ctx context.Context, s *Settlement, d Decision) (Decisio
 	s.Event.Seq = seq
 	d.Reference = e.References.Of(seq)
 	if d.Verdict == Reject {
-		d.Message += " Reference " + string(d.Reference) + "."
+		d.Message = withReference(d.Message, d.Reference)
 	}
 	if e.Observe != nil {
 		e.Observe(&s.Event)
@@ -243,7 +314,18 @@ type trial struct {
 	mark     int64
 	proven   []string
 	answered bool  // the challenge's answer was accepted for judging
+	failed   bool  // evidence was evaluated and proved nothing
 	err      error // a fault of a factor
+
+	rule   *Rule   // nil until it has come to that
+	spared Outcome // what spared the second factor, 0 if nothing did
+	bypass string  // ID of the bypass that is spent
+	cache  []CacheEntry
+	login  ChallengeID // the open login that this one belongs to, "" for one of its own
+	join   *join       // the login that it has waited for, nil if it has not
+	waits  *join       // the login that it is to wait for before it is judged again
+	joined uint64      // Seq of the login whose answer it gets
+	assume bool        // only explain: the first factor is right, and nobody waits
 
 	settlement Settlement // what comes of it, made by settle
 
@@ -284,17 +366,22 @@ func (t *trial) judge(ctx context.Context) (*Settlement, Decision) {
 	}
 	t.step(StageClient, true, client.Application)
 
+	t.at.Origin = client.origin(t.at.Origin)
 	refused := t.account()
 	if t.at.Reach != 0 {
 		t.step(StagePrimary, false, "not evaluated: "+t.at.Reach.Meaning().Label)
 		return t.settle(t.at.Reach)
+	}
+	if s := t.facts.Settings; s.rewoundAt(client, &t.at) {
+		t.step(StagePolicy, false, "the database went back in time; nothing is evaluated until "+s.Rewound.Add(RewoundFor).UTC().Format(time.RFC3339))
+		return t.settle(DatabaseRewound)
 	}
 	need := Require(client)
 	if held := t.held(need); held != 0 {
 		return t.settle(held)
 	}
 
-	challenge, why := t.continued()
+	challenge, why := t.continued(refused)
 	if why != 0 {
 		return t.settle(why)
 	}
@@ -310,24 +397,64 @@ func (t *trial) judge(ctx context.Context) (*Settlement, Decision) {
 		t.step(StagePrimary, true, "checked by the client")
 	}
 
-	left := need.Missing(t.proven, t.engine.Factors)
-	t.step(StagePolicy, true, policyNote(left))
-	if left.Have {
-		if why, ask := t.second(ctx, refused, client); ask {
+	var note string
+	t.rule, note = t.facts.Settings.rule(client, t.facts.Account, t.facts.Authenticators, &t.at)
+	refuses := t.rule.Then.Need == NeedRefuse
+	t.step(StagePolicy, !refuses, note)
+	switch {
+	case refuses && need.Know && challenge == nil:
+		return t.forbid(ctx)
+	case refused == 0 && challenge == nil && !refuses:
+		t.exempt(client)
+	}
+	if t.spared == 0 {
+		switch why, ask := t.second(ctx, refused, client); {
+		case t.waits != nil:
+			return nil, Decision{}
+		case ask:
 			return t.ask()
-		} else if why != 0 {
+		case why != 0:
 			return t.settle(why)
 		}
 	}
+	if refuses {
+		// At a client that has checked the password, and behind a challenge from
+		// before the rule: everybody is asked for a code, whoever's is wrong has
+		// failed as elsewhere, and whoever's is right keeps it.
+		t.step(StagePolicy, false, "rule "+t.rule.Name+" refuses all the same; nothing was spent")
+		return t.settle(PolicyRefused)
+	}
 
-	// Reached with everything proven by an account that may log in, or not at
-	// all: the checks above have already refused. What remains is computed
+	// Reached with everything proven or spared by an account that may log in, or
+	// not at all: the checks above have already refused. What remains is computed
 	// once more from what was proven, because this line is the gate.
-	if refused != 0 || t.facts.Account == nil || !need.Missing(t.proven, t.engine.Factors).Met() {
+	left := need.Missing(t.proven, t.engine.Factors)
+	if refused != 0 || refuses || t.facts.Account == nil || left.Know || left.Have && t.spared == 0 {
 		return t.settle(InternalFault)
 	}
-	t.throttle = Throttle{}
+	// Only what was proven here is forgiven: whoever can log in somewhere with a
+	// password alone must not buy fresh guesses at codes with it.
+	if need.Know {
+		t.throttle.Know = Count{}
+	}
+	if t.spared == 0 {
+		t.throttle = Throttle{}
+		t.cache = t.remember(client, t.factor)
+	}
 	return t.accept(client)
+}
+
+// forbid refuses a login whose rule says that nothing helps, after the first
+// factor was right. Whoever brought a code along waits as long as if it had been
+// judged, as behind a wrong password: the answer is the same.
+func (t *trial) forbid(ctx context.Context) (*Settlement, Decision) {
+	if _, shown := evidenceOf[Code](t.at.Evidence); shown != nil {
+		t.verify(ctx, Have, shown, true)
+		if t.err != nil {
+			return t.settle(t.fault(StagePolicy))
+		}
+	}
+	return t.settle(PolicyRefused)
 }
 
 func (t *trial) reach() {
@@ -364,7 +491,7 @@ func (t *trial) account() Outcome {
 func (t *trial) held(need Requirement) Outcome {
 	why, by := t.engine.Limits.held(t.throttle, need, t.at.Time)
 	switch why {
-	case HardStopped:
+	case HardStopped, AccountLocked:
 		t.counted = by.Failures
 		t.step(StagePolicy, false, strconv.Itoa(by.Failures)+" consecutive failures; only a person can unlock")
 	case Throttled:
@@ -376,14 +503,21 @@ func (t *trial) held(need Requirement) Outcome {
 
 // continued returns the challenge that the attempt answers, nil if it is a
 // first request.
-func (t *trial) continued() (*OpenChallenge, Outcome) {
+func (t *trial) continued(refused Outcome) (*OpenChallenge, Outcome) {
 	if len(t.at.State) == 0 {
 		return nil, 0
 	}
 	c := t.facts.Challenge
 	switch {
+	case c == nil && (refused == UserDisabled || refused == UserBlocked):
+		// Its challenges went when it was disabled or blocked.
+		t.step(StageAnswer, false, "not evaluated")
+		return nil, refused
 	case c == nil:
 		t.step(StageAnswer, false, "the State belongs to no open challenge of this account: answered already, never given out, or given to another name")
+		return nil, ChallengeUnknown
+	case c.Settled != nil || t.facts.Settings.revived(c.Asked):
+		t.step(StageAnswer, false, "the challenge may have been answered already")
 		return nil, ChallengeUnknown
 	case c.Subject != t.facts.Subject || c.Client != t.at.Client:
 		t.step(StageAnswer, false, "the challenge was given to client "+c.Client)
@@ -400,6 +534,13 @@ func (t *trial) continued() (*OpenChallenge, Outcome) {
 // primary verifies the first factor. It returns zero only if the account may
 // log in and its first factor was proven.
 func (t *trial) primary(ctx context.Context, refused Outcome) Outcome {
+	if t.assume {
+		if refused == 0 {
+			t.proven = append(t.proven, t.factorOf(Know))
+		}
+		t.step(StagePrimary, refused == 0, "taken for right")
+		return refused
+	}
 	password, shown := evidenceOf[Password](t.at.Evidence)
 	if password == "" {
 		t.step(StagePrimary, false, "no password came")
@@ -414,6 +555,7 @@ func (t *trial) primary(ctx context.Context, refused Outcome) Outcome {
 		t.step(StagePrimary, true, "the password is right")
 		return 0
 	}
+	t.failed = true
 	t.throttle.Know = t.engine.Limits.Know.Failed(t.throttle.Know, t.at.Time)
 	t.counted = t.throttle.Know.Failures
 	// Whoever brought a code along waits as long as if it had been judged.
@@ -437,28 +579,50 @@ func (t *trial) primary(ctx context.Context, refused Outcome) Outcome {
 
 // second verifies a second factor. ask is true if it has to be asked for
 // first. It returns zero and false only if the account may log in and a second
-// factor was proven.
+// factor that the rule admits was proven, or is spared; or if t.waits is set.
 func (t *trial) second(ctx context.Context, refused Outcome, client *Client) (why Outcome, ask bool) {
+	// Where the client has checked the password, everybody is asked: a
+	// refusal here would tell names that exist from names that do not.
+	known := Require(client).Know
+	first := len(t.at.State) == 0
+	enrolled := t.holds()
+	if refused == 0 && first && !enrolled && t.rule.Then.Unenrolled == UnenrolledPass && t.rule.Then.Need != NeedRefuse {
+		t.step(StageFactor, true, "the account holds no second factor that rule "+t.rule.Name+" admits, and it lets such people pass")
+		t.spared = SkippedCall
+		return 0, false
+	}
 	code, shown := evidenceOf[Code](t.at.Evidence)
+	if refused == 0 && first && !enrolled && known && t.rule.Then.Unenrolled == UnenrolledEnrol {
+		t.step(StageFactor, false, "the account holds no second factor that rule "+t.rule.Name+" admits; its owner must enrol first")
+		return EnrolmentRequired, false
+	}
 	if code == "" {
-		// Where the client has checked the password, everybody is asked: a
-		// refusal here would tell names that exist from names that do not.
-		known := Require(client).Know
 		switch {
 		case refused != 0 && known:
 			t.step(StageFactor, false, "not evaluated")
 			return refused, false
-		case !t.holds(Have) && known:
-			t.step(StageFactor, false, "the account holds no second factor")
+		case !enrolled && known:
+			t.step(StageFactor, false, "the account holds no second factor that "+t.rule.Name+" admits")
 			return UserIncomplete, false
-		case len(t.at.State) > 0 || client.Mode == ModeAppend:
+		case !first:
 			t.step(StageAnswer, false, "no code came")
 			return firstOf(refused, CodeMissing), false
-		case !t.at.Can.Ask:
-			t.step(StageFactor, false, "no code came, and this door cannot ask for one")
-			return firstOf(refused, NoMethodPossible), false
 		}
-		return 0, true
+		canAsk := client.Mode != ModeAppend && t.at.Can.Ask
+		why, done := t.meet(refused, client, canAsk)
+		switch {
+		case done:
+			return why, false
+		case canAsk:
+			return 0, true
+		case why != 0:
+			return firstOf(refused, why), false
+		case client.Mode == ModeAppend:
+			t.step(StageAnswer, false, "no code came")
+			return firstOf(refused, CodeMissing), false
+		}
+		t.step(StageFactor, false, "no code came, and this door cannot ask for one")
+		return firstOf(refused, NoMethodPossible), false
 	}
 	look := t.verify(ctx, Have, shown, refused != 0)
 	t.factor, t.holder = look.factor, look.authenticator
@@ -471,6 +635,7 @@ func (t *trial) second(ctx context.Context, refused Outcome, client *Client) (wh
 		t.step(StageAnswer, true, look.right)
 		return 0, false
 	}
+	t.failed = true
 	// A code that was accepted before is no guess: not counting it lets a
 	// client that sends everything twice lock nobody out.
 	if refused != 0 || look.why != DuplicateOATHCode {
@@ -482,7 +647,7 @@ func (t *trial) second(ctx context.Context, refused Outcome, client *Client) (wh
 		t.step(StageAnswer, false, "not evaluated")
 		return refused, false
 	case !look.held:
-		t.step(StageAnswer, false, "the account holds no second factor")
+		t.step(StageAnswer, false, "the account holds no second factor that "+t.rule.Name+" admits")
 		return UserIncomplete, false
 	case look.why == 0:
 		look.why = CodeNotRecognized
@@ -508,8 +673,9 @@ type look struct {
 
 // verify shows evidence, which is of one kind, to every authenticator of a
 // category that the account holds, and to a decoy for each factor of which it
-// holds none, so that the work is the same for everybody. With decoys set it
-// shows it to decoys only. Nothing that a decoy says counts.
+// holds none, or that the rule does not admit, so that the work is the same for
+// everybody. With decoys set it shows it to decoys only. Nothing that a decoy
+// says counts.
 func (t *trial) verify(ctx context.Context, c Category, evidence []Evidence, decoys bool) look {
 	var l look
 	at := t.at
@@ -520,9 +686,10 @@ func (t *trial) verify(ctx context.Context, c Category, evidence []Evidence, dec
 			continue
 		}
 		shown := false
+		admitted := c == Know || t.rule != nil && t.rule.Then.admits(f.info.Name)
 		for i := range t.facts.Authenticators {
 			a := &t.facts.Authenticators[i]
-			if a.Factor != f.info.Name {
+			if !admitted || a.Factor != f.info.Name {
 				continue
 			}
 			l.held = true
@@ -563,26 +730,42 @@ func weight(o Outcome) int {
 		return 0
 	case DuplicateOATHCode, RecoveryCodeUsed:
 		return 3
-	case OATHCodeOutOfDate, RecoveryCodeWrong:
+	case OATHCodeOutOfDate, RecoveryCodeWrong, ResyncRequired:
 		return 2
 	}
 	return 1
 }
 
-// holds reports whether the account holds an authenticator of the category.
-func (t *trial) holds(c Category) bool {
+// holds reports whether the account holds a second factor that the rule admits.
+func (t *trial) holds() bool {
 	for i := range t.engine.about {
 		info := &t.engine.about[i].info
-		if info.Category != c {
-			continue
-		}
-		for i := range t.facts.Authenticators {
-			if t.facts.Authenticators[i].Factor == info.Name {
-				return true
-			}
+		if info.Category == Have && t.rule.Then.admits(info.Name) && t.has(info.Name) {
+			return true
 		}
 	}
 	return false
+}
+
+// has reports whether the account holds an authenticator of the factor.
+func (t *trial) has(factor string) bool {
+	for i := range t.facts.Authenticators {
+		if t.facts.Authenticators[i].Factor == factor {
+			return true
+		}
+	}
+	return false
+}
+
+// factorOf returns the name of the first factor of a category, "" if there is
+// none.
+func (t *trial) factorOf(c Category) string {
+	for i := range t.engine.about {
+		if t.engine.about[i].info.Category == c {
+			return t.engine.about[i].info.Name
+		}
+	}
+	return ""
 }
 
 // fault turns an error of a factor into an outcome. It ends the error's
@@ -605,30 +788,46 @@ func (t *trial) ask() (*Settlement, Decision) {
 	d.State = newState()
 	d.Message = prompt
 	s.Open = &OpenChallenge{
-		ID:      challengeID(d.State),
-		Subject: t.facts.Subject,
-		Client:  t.at.Client,
-		Proven:  slices.Clone(t.proven), // kept for minutes, so without the rest of the trial
-		Expires: t.at.Time.Add(t.engine.ChallengeLife),
+		ID:          challengeID(d.State),
+		Subject:     t.facts.Subject,
+		Client:      t.at.Client,
+		Application: s.Event.Application,
+		From:        t.at.From,
+		Session:     t.at.Session,
+		Proven:      slices.Clone(t.proven), // kept for minutes, so without the rest of the trial
+		Asked:       t.at.Time,
+	}
+	if t.join != nil { // the person has the whole time from when they are asked
+		s.Open.Asked = s.Open.Asked.Add(t.join.waited)
+	}
+	s.Open.Expires = s.Open.Asked.Add(t.rule.Then.challengeLife(t.engine.ChallengeLife))
+	if s.Open.Login = t.login; t.login == "" {
+		s.Open.Login = s.Open.ID
 	}
 	return s, d
 }
 
 // prompt returns what the person is asked: the words of the first factor in
-// order that the account holds and that can be asked for. An account that
-// holds none, or a name that nobody has, is asked as most are.
+// the rule's order that the account holds and that can be asked for. An account
+// that holds none, or a name that nobody has, is asked as most are.
 func (t *trial) prompt() string {
 	first := ""
-	for i := range t.engine.about {
-		info := &t.engine.about[i].info
-		if info.Category != Have || info.Prompt == "" {
+	for n := range t.admitted {
+		info := &t.engine.about[n].info
+		if info.Prompt == "" {
 			continue
+		}
+		if t.has(info.Name) {
+			t.factor = info.Name
+			return info.Prompt
 		}
 		if first == "" {
 			first, t.factor = info.Prompt, info.Name
 		}
-		for i := range t.facts.Authenticators {
-			if t.facts.Authenticators[i].Factor == info.Name {
+	}
+	if first == "" { // a rule that admits nothing that can be asked for
+		for i := range t.engine.about {
+			if info := &t.engine.about[i].info; info.Category == Have && info.Prompt != "" {
 				t.factor = info.Name
 				return info.Prompt
 			}
@@ -637,29 +836,69 @@ func (t *trial) prompt() string {
 	return first
 }
 
-// accept settles the trial with an accept, named after the factor that
-// completed it.
+// admitted goes through the second factors that the rule admits, in its order,
+// by their place in the engine.
+func (t *trial) admitted(yield func(int) bool) {
+	if len(t.rule.Then.Methods) == 0 {
+		for i := range t.engine.about {
+			if t.engine.about[i].info.Category == Have && !yield(i) {
+				return
+			}
+		}
+		return
+	}
+	for _, name := range t.rule.Then.Methods {
+		for i := range t.engine.about {
+			if info := &t.engine.about[i].info; info.Category == Have && info.Name == name && !yield(i) {
+				return
+			}
+		}
+	}
+}
+
+// accept settles the trial with an accept, named after what spared the second
+// factor or the factor that completed it.
 func (t *trial) accept(client *Client) (*Settlement, Decision) {
-	outcome := InternalFault
-	for i := range t.engine.about {
-		if info := &t.engine.about[i].info; info.Name == t.factor {
-			outcome = info.Verified
+	outcome := t.spared
+	if outcome == 0 {
+		outcome = InternalFault
+		for i := range t.engine.about {
+			if info := &t.engine.about[i].info; info.Name == t.factor {
+				outcome = info.Verified
+			}
 		}
 	}
 	s, d := t.settle(outcome)
 	if d.Verdict != Accept {
 		return s, d
 	}
-	d.Attributes = client.Attributes
-	for i, name := range t.facts.Account.Groups {
-		if g := t.facts.Settings.Group(name); g != nil && len(g.Attributes) > 0 {
-			if i == 0 || len(d.Attributes) == len(client.Attributes) {
-				d.Attributes = append([]ReplyAttribute(nil), d.Attributes...)
+	d.Attributes = t.facts.Settings.attributes(client, t.rule, t.facts.Account)
+	return s, d
+}
+
+// attributes returns what goes into the reply of an accept: the client's, the
+// rule's and the groups', in this order. Nobody may change them in place.
+func (s *Settings) attributes(client *Client, rule *Rule, account *Account) []ReplyAttribute {
+	all, own := client.Attributes, false
+	add := func(more []ReplyAttribute) {
+		switch {
+		case len(more) == 0:
+		case len(all) == 0:
+			all = more
+		default:
+			if !own {
+				all, own = append(make([]ReplyAttribute, 0, len(all)+len(more)), all...), true
 			}
-			d.Attributes = append(d.Attributes, g.Attributes...)
+			all = append(all, more...)
 		}
 	}
-	return s, d
+	add(rule.Then.Attributes)
+	for _, name := range account.Groups {
+		if g := s.Group(name); g != nil {
+			add(g.Attributes)
+		}
+	}
+	return all
 }
 
 // settle closes the trial: the verdict of the outcome, what it changes, and
@@ -677,7 +916,7 @@ func (t *trial) settle(o Outcome) (*Settlement, Decision) {
 	}
 	switch m.Verdict {
 	case Accept:
-		s.Spend = t.spend
+		s.Spend, s.Cache, s.Bypass = t.spend, t.cache, t.bypass
 	case Challenge:
 		s.Spend = t.spend // a password's new hash
 		t.mark = NoMark
@@ -689,9 +928,11 @@ func (t *trial) settle(o Outcome) (*Settlement, Decision) {
 	if c := t.facts.Challenge; c != nil && c.Client == t.at.Client && t.answered && t.err == nil {
 		s.Close = c.ID
 	}
-	if m.Verdict == Reject && s.Throttle == nil && s.Close == "" {
+	s.Purge = t.failed && t.err == nil && len(t.facts.Cached) > 0
+	if m.Verdict == Reject && s.Throttle == nil && s.Close == "" && !s.Purge && t.joined == 0 && o != AuthInProgress {
 		// A refusal that changes nothing may rest on stale facts: it tells
-		// nothing that they would have kept back.
+		// nothing that they would have kept back. What came of another login is
+		// kept as the answer to this request all the same.
 		s.Subject = ""
 	}
 	t.step(StageVerdict, m.Verdict == Accept || m.Verdict == Challenge, m.Verdict.String())
@@ -709,12 +950,20 @@ func (t *trial) settle(o Outcome) (*Settlement, Decision) {
 		Factor:        t.factor,
 		Authenticator: t.holder,
 		Mark:          t.mark,
+		Node:          t.engine.Node,
+		Joined:        t.joined,
 		Failures:      t.counted,
 		Count:         1,
 		Trace:         t.trace,
 	}
 	if c := t.facts.Settings.Client(t.at.Client); c != nil {
 		s.Event.Application = c.Application
+	}
+	if t.rule != nil {
+		s.Event.Rule = t.rule.Name
+	}
+	if s.Subject != "" && (m.Verdict == Accept || m.Verdict == Reject) {
+		s.Event.Request = t.at.Request
 	}
 	return s, Decision{Verdict: m.Verdict, Outcome: o, Message: m.Person}
 }
@@ -725,13 +974,6 @@ func (t *trial) subjectName() string {
 		return t.facts.Account.Name
 	}
 	return t.facts.Subject
-}
-
-func policyNote(left Requirement) string {
-	if left.Have {
-		return "a second factor is needed"
-	}
-	return "nothing more is needed"
 }
 
 // evidenceOf returns the first evidence of kind E, and the part of all that

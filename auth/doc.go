@@ -1,8 +1,8 @@
 // Package auth decides login attempts. Engine.Decide is the one function that
 // every login of every door passes through: it resolves the claimant to an
-// account, applies the throttle and the policy, lets factors verify what was
-// presented, and commits the verdict, what it spends and its event together
-// before anyone is answered.
+// account, applies the throttle and the policy (rules, exemptions, logins that
+// are open already), lets factors verify what was presented, and commits the
+// verdict, what it spends and its event together before anyone is answered.
 //
 // The package holds the words of the product: Attempt, Evidence, Account,
 // Authenticator, Factor, Finding, Settlement, Event, Decision and the closed

@@ -28,6 +28,11 @@ type Event struct {
 	Authenticator string // its ID
 	Mark          int64  // the moving factor that this event spends, NoMark if none
 
+	Rule    string // name of the rule that said what was needed, "" if it did not come to that
+	Node    string // which node decided
+	Request string // Attempt.Request of a final answer, "" otherwise
+	Joined  uint64 // Seq of the login whose answer this one got, 0 if it had its own
+
 	Failures int // consecutive failures of the subject after this event, in the class that failed
 	Count    int // how many incidents like this one it stands for; 1 for a login
 	Trace    []Step

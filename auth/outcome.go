@@ -12,15 +12,23 @@ type Outcome int
 // The outcomes that this program decides on. Rows that only foreign logs bring
 // have no constant.
 const (
-	OATHCodePending   Outcome = 22
-	OATHCodeVerified  Outcome = 23
-	UserBlocked       Outcome = 14
-	OATHCodeIncorrect Outcome = 138
-	DuplicateOATHCode Outcome = 139
-	OATHCodeOutOfDate Outcome = 140
-	UserNotFound      Outcome = -101
-	UserDisabled      Outcome = -102
-	UserIncomplete    Outcome = -103
+	UsedCacheUser        Outcome = 6
+	BypassedAuth         Outcome = 7
+	UsedCacheIP          Outcome = 8
+	UsedCacheApplication Outcome = 9
+	UserBlocked          Outcome = 14
+	OATHCodePending      Outcome = 22
+	OATHCodeVerified     Outcome = 23
+	AuthInProgress       Outcome = 101
+	AccountLocked        Outcome = 105
+	OATHCodeIncorrect    Outcome = 138
+	DuplicateOATHCode    Outcome = 139
+	OATHCodeOutOfDate    Outcome = 140
+	SkippedCall          Outcome = -100
+	UserNotFound         Outcome = -101
+	UserDisabled         Outcome = -102
+	UserIncomplete       Outcome = -103
+	TrustedAddress       Outcome = -104
 
 	RecoveryCodeVerified Outcome = 1001
 	PasswordVerified     Outcome = 1002
@@ -45,11 +53,14 @@ const (
 	TooManyAtOnce Outcome = 1403
 	PolicyRefused Outcome = 1404
 
+	EnrolmentRequired Outcome = 1406
+
 	NoMethodPossible  Outcome = 1501
 	CodeMissing       Outcome = 1502
 	CodeNotRecognized Outcome = 1503
 	RecoveryCodeWrong Outcome = 1504
 	RecoveryCodeUsed  Outcome = 1505
+	ResyncRequired    Outcome = 1506
 
 	ChallengeExpired   Outcome = 1601
 	ChallengeUnknown   Outcome = 1602
@@ -58,6 +69,7 @@ const (
 	StoreUnavailable Outcome = 2001
 	InternalFault    Outcome = 2002
 	PasswordLaneFull Outcome = 2003
+	DatabaseRewound  Outcome = 2004
 )
 
 // A Meaning is one row of the catalogue: what an Outcome means and who is told

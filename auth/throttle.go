@@ -54,14 +54,14 @@ func (t Throttle) Stopped() bool { return t.Know.Failures+t.Have.Failures >= max
 func (l Limit) Waiting(c Count, t time.Time) bool { return t.Before(c.Until) }
 
 // held says whether failures so far forbid to evaluate an attempt at at, and
-// by which count. That of the second factor holds every login; that of the
-// first only those in which we would check it.
+// by which count. That of the second factor, or both together, holds every
+// login; that of the first only those in which we would check it.
 func (l Limits) held(t Throttle, need Requirement, at time.Time) (Outcome, Count) {
 	switch {
 	case l.Have.Stopped(t.Have) || t.Stopped():
 		return HardStopped, t.Have
 	case need.Know && l.Know.Stopped(t.Know):
-		return HardStopped, t.Know
+		return AccountLocked, t.Know
 	case l.Have.Waiting(t.Have, at):
 		return Throttled, t.Have
 	case need.Know && l.Know.Waiting(t.Know, at):

@@ -11,9 +11,16 @@
 package config
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
 	"log/slog"
+	"net/url"
+	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 )
 
@@ -32,6 +39,35 @@ type Config struct {
 	// The UDP addresses at which RADIUS clients are served. An address without
 	// a host (":1812") means every interface. An empty list switches RADIUS off.
 	RADIUS []string `yaml:"radius" max:"64"`
+
+	// Where the database is: empty for SQLite in the data folder, or the URL of a
+	// PostgreSQL database that all nodes share, such as
+	// postgres://sallyport@db.example.com/sallyport?sslmode=verify-full. The
+	// password may stand in it, in database_password_file, or in the file
+	// .pgpass of the user that runs the server.
+	Database DatabaseURL `yaml:"database"`
+
+	// The file that holds the password of the database, and nothing else. Empty
+	// means that the password is found elsewhere, or none is needed.
+	DatabasePasswordFile string `yaml:"database_password_file"`
+
+	// The name of this node in events, anchors and leases. It must differ on
+	// each node of one database, and stay the same. Empty means the host name.
+	Node string `yaml:"node"`
+
+	// How long events are kept, at least 24h; 720h are 30 days. 0s keeps them
+	// for ever. What an export has not delivered is never deleted.
+	KeepEvents time.Duration `yaml:"keep_events" min:"0s" max:"876000h"`
+
+	// The file that says each minute how far the events had come, signed. Put it
+	// on another disk than the database if you can: it shows that the newest
+	// events were cut off, or an old copy of the database was gone on with.
+	// Empty means anchors in the data folder.
+	Anchors string `yaml:"anchors"`
+
+	// Where events are sent, each to its own place and at its own speed. Logins
+	// never wait for it: what cannot be delivered stays in the database.
+	Export []Export `yaml:"export" max:"16"`
 
 	// Health for load balancers; console, portal and API in a later release.
 	HTTPS HTTPS `yaml:"https"`
@@ -67,6 +103,25 @@ type Config struct {
 	// The cost of hashing local passwords and recovery codes with Argon2id
 	// (RFC 9106). Existing hashes keep the cost that they were made with.
 	PasswordHash PasswordHash `yaml:"password_hash"`
+}
+
+// Export is one place to which events are sent.
+type Export struct {
+	// What its position is kept under: small letters, digits and hyphens.
+	// Another name begins with the oldest event again.
+	Name string `yaml:"name"`
+
+	// syslog+udp://HOST:514, syslog+tcp://HOST:514, syslog+tls://HOST:6514,
+	// https://HOST/PATH, http:// to this machine only, or file:///PATH.
+	URL string `yaml:"url"`
+
+	// The PEM file of the CA that has signed the receiver's certificate,
+	// for syslog+tls and https. Empty means those that the system trusts.
+	CA string `yaml:"ca"`
+
+	// The file with the secret that signs what is posted, for https and
+	// http: at least 16 octets, a line end after them does not count.
+	SecretFile string `yaml:"secret_file"`
 }
 
 // HTTPS is where browsers and API clients are served.
@@ -161,6 +216,163 @@ func (c Config) KEKPath() string {
 	}
 	return filepath.Join(c.Data, "seal.key")
 }
+
+// AnchorsPath returns the path of the file of anchors.
+func (c Config) AnchorsPath() string {
+	if c.Anchors != "" {
+		return c.Anchors
+	}
+	return filepath.Join(c.Data, "anchors")
+}
+
+// NodeName returns the name of this node: the setting, or the name of the host.
+func (c Config) NodeName() (string, error) {
+	if c.Node != "" {
+		return c.Node, nil
+	}
+	name, err := os.Hostname()
+	if err != nil || !nodeName.MatchString(name) {
+		return "", mistake{key: "node", what: "is empty, and the host has no name that could stand for it; give one"}
+	}
+	return name, nil
+}
+
+// DatabaseWithPassword returns the URL of the database, with the password of
+// DatabasePasswordFile if there is one. It must not be printed. An empty one
+// means SQLite in the data folder.
+func (c Config) DatabaseWithPassword() (string, error) {
+	if c.DatabasePasswordFile == "" {
+		return string(c.Database), nil
+	}
+	b, err := secretIn(c.DatabasePasswordFile)
+	if err != nil {
+		return "", mistake{key: "database_password_file", what: err.Error()}
+	}
+	u, hosts, err := c.Database.parse()
+	if err != nil {
+		return "", mistake{key: "database", what: notDatabase} // the error would repeat the password
+	}
+	u.User = url.UserPassword(u.User.Username(), string(b))
+	return withHosts(u, hosts), nil
+}
+
+// Secret returns what SecretFile holds, nil if none is named.
+func (e Export) Secret() ([]byte, error) {
+	if e.SecretFile == "" {
+		return nil, nil
+	}
+	b, err := secretIn(e.SecretFile)
+	if err == nil && len(b) < exportSecretMin {
+		err = fmt.Errorf("%s holds %d octets; a secret needs %d at least", quote(e.SecretFile), len(b), exportSecretMin)
+	}
+	if err != nil {
+		return nil, mistake{key: "export", what: e.Name + ": secret_file: " + err.Error()}
+	}
+	return b, nil
+}
+
+// secretIn reads a file that holds one secret. A line end after it is none of
+// it, because editors put one there.
+func secretIn(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot be read: %w", err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, secretMax+1))
+	if err != nil {
+		return nil, fmt.Errorf("cannot be read: %w", err)
+	}
+	b = bytes.TrimSuffix(bytes.TrimSuffix(b, []byte("\n")), []byte("\r"))
+	switch {
+	case len(b) == 0:
+		return nil, fmt.Errorf("%s is empty", quote(path))
+	case len(b) > secretMax:
+		return nil, fmt.Errorf("%s is too long to be a secret", quote(path))
+	}
+	return b, nil
+}
+
+const (
+	secretMax       = 4096
+	exportSecretMin = 16
+)
+
+// A DatabaseURL is the address of a database, which can hold a password. It
+// prints without it.
+type DatabaseURL string
+
+// String returns the URL with the password hidden.
+func (d DatabaseURL) String() string {
+	if d == "" {
+		return ""
+	}
+	u, hosts, err := d.parse()
+	if err != nil || u.Scheme == "" || u.Opaque != "" {
+		return "(hidden)"
+	}
+	if q := u.Query(); q.Has("password") || q.Has("sslpassword") {
+		for _, k := range []string{"password", "sslpassword"} {
+			if q.Has(k) {
+				q.Set(k, "xxxxx")
+			}
+		}
+		u.RawQuery = q.Encode()
+	}
+	if _, has := u.User.Password(); has {
+		u.User = url.UserPassword(u.User.Username(), "xxxxx")
+	}
+	return withHosts(u, hosts)
+}
+
+// parse reads the URL. It can have several hosts, each with a port of its own,
+// which package url does not know: they come apart from the rest.
+func (d DatabaseURL) parse() (u *url.URL, hosts string, err error) {
+	scheme, rest, ok := strings.Cut(string(d), "://")
+	if !ok {
+		u, err = url.Parse(string(d))
+		return u, "", err
+	}
+	authority, path := rest, ""
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		authority, path = rest[:i], rest[i:]
+	}
+	user, hosts := "", authority
+	if i := strings.LastIndexByte(authority, '@'); i >= 0 {
+		user, hosts = authority[:i+1], authority[i+1:]
+	}
+	if hosts == "" {
+		u, err = url.Parse(string(d))
+		return u, "", err
+	}
+	for host := range strings.SplitSeq(hosts, ",") {
+		if one, err := url.Parse("x://" + host); err != nil || one.Host != host || one.Hostname() == "" {
+			return nil, "", errors.New("it has a host that is none")
+		}
+	}
+	u, err = url.Parse(scheme + "://" + user + someHost + path)
+	return u, hosts, err
+}
+
+// someHost stands for the hosts while package url has the rest.
+const someHost = "hosts.invalid"
+
+func withHosts(u *url.URL, hosts string) string {
+	if hosts == "" {
+		return u.String()
+	}
+	before, after, _ := strings.Cut(u.String(), someHost)
+	return before + hosts + after
+}
+
+// GoString is String, for formats such as %#v.
+func (d DatabaseURL) GoString() string { return d.String() }
+
+// LogValue is String, for logs.
+func (d DatabaseURL) LogValue() slog.Value { return slog.StringValue(d.String()) }
+
+// MarshalText is String, for JSON.
+func (d DatabaseURL) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
 // LaneCount returns how many hashes may be computed at the same time on this
 // machine, at least 1.

@@ -40,6 +40,16 @@ radius: [":1812", '192.0.2.1:1645']
 https: {address: ":443", certificate: /c.pem, key: /k.pem}
 telemetry: "[::1]:9000"
 log: {format: text, level: debug}
+database: postgresql://sally@db/sally
+database_password_file: /etc/sallyport/db
+node: a.example.com
+keep_events: 720h
+anchors: /mnt/anchors
+export:
+- {name: siem, url: "syslog+tls://siem.example.com:6514", ca: /ca.pem}
+- name: hook
+  url: https://hook.example.com/in?tenant=7
+  secret_file: /etc/sallyport/hook
 issuer: Example Ltd
 domains: [CORP, corp.example.com]
 challenge_lifetime: 90s
@@ -49,12 +59,21 @@ throttle:
   password: {free: 5, stop: 5}
 password_hash: {memory_kib: 65536, iterations: 3, parallelism: 4, lanes: 2}
 `, Config{
-			Data:              "/srv/sallyport",
-			KEKFile:           "/etc/sallyport/seal.key",
-			RADIUS:            []string{":1812", "192.0.2.1:1645"},
-			HTTPS:             HTTPS{Address: ":443", Certificate: "/c.pem", Key: "/k.pem"},
-			Telemetry:         "[::1]:9000",
-			Log:               Log{Format: "text", Level: slog.LevelDebug},
+			Data:                 "/srv/sallyport",
+			KEKFile:              "/etc/sallyport/seal.key",
+			RADIUS:               []string{":1812", "192.0.2.1:1645"},
+			HTTPS:                HTTPS{Address: ":443", Certificate: "/c.pem", Key: "/k.pem"},
+			Telemetry:            "[::1]:9000",
+			Log:                  Log{Format: "text", Level: slog.LevelDebug},
+			Database:             "postgresql://sally@db/sally",
+			DatabasePasswordFile: "/etc/sallyport/db",
+			Node:                 "a.example.com",
+			KeepEvents:           720 * time.Hour,
+			Anchors:              "/mnt/anchors",
+			Export: []Export{
+				{Name: "siem", URL: "syslog+tls://siem.example.com:6514", CA: "/ca.pem"},
+				{Name: "hook", URL: "https://hook.example.com/in?tenant=7", SecretFile: "/etc/sallyport/hook"},
+			},
 			Issuer:            "Example Ltd",
 			Domains:           []string{"CORP", "corp.example.com"},
 			ChallengeLifetime: 90 * time.Second,
@@ -74,6 +93,25 @@ password_hash: {memory_kib: 65536, iterations: 3, parallelism: 4, lanes: 2}
 			"a list in lines", "radius:\n  - :1812\n  - :1645\n",
 			with(func(c *Config) { c.RADIUS = []string{":1812", ":1645"} }),
 		},
+		{"no exports", "export: []\n", Default()},
+		{"for ever", "keep_events: 0s\n", Default()},
+		{"a day", "keep_events: 24h\n", with(func(c *Config) { c.KeepEvents = 24 * time.Hour })},
+		{"a database on two hosts", "database: postgres://u@a:5432,b:5433/d?target_session_attrs=read-write\n", with(func(c *Config) {
+			c.Database = "postgres://u@a:5432,b:5433/d?target_session_attrs=read-write"
+		})},
+		{"a database behind a socket", "database: postgres:///sally?host=/run/postgresql\n", with(func(c *Config) {
+			c.Database = "postgres:///sally?host=/run/postgresql"
+		})},
+		{"exports of every kind", "export:\n" +
+			"- {name: a, url: 'syslog+udp://192.0.2.1:514'}\n- {name: b, url: 'syslog+tcp://[2001:db8::1]'}\n" +
+			"- {name: c, url: 'http://127.0.0.1:8080/', secret_file: /s}\n- {name: d-2, url: 'file:///var/log/a.jsonl'}\n", with(func(c *Config) {
+			c.Export = []Export{
+				{Name: "a", URL: "syslog+udp://192.0.2.1:514"},
+				{Name: "b", URL: "syslog+tcp://[2001:db8::1]"},
+				{Name: "c", URL: "http://127.0.0.1:8080/", SecretFile: "/s"},
+				{Name: "d-2", URL: "file:///var/log/a.jsonl"},
+			}
+		})},
 		{"telemetry off", "telemetry: ''\n", with(func(c *Config) { c.Telemetry = "" })},
 		{"a domain that YAML 1.1 takes for false", "domains: [NO]\n", with(func(c *Config) { c.Domains = []string{"NO"} })},
 		{"a name made of digits", "issuer: 007\n", with(func(c *Config) { c.Issuer = "007" })},
@@ -229,6 +267,91 @@ func TestParseRefuses(t *testing.T) {
 		{"a long text is not repeated whole", "telemetry: " + strings.Repeat("a", 100) + "\n", []string{
 			`:1: telemetry: "` + strings.Repeat("a", 80) + `"... is not an IP address and port; write it like 192.0.2.1:443, [2001:db8::1]:443, or :443 for every interface`,
 		}},
+		{"a database of another kind", "database: mysql://u:hunter2@h/d\n", []string{
+			":1: database: it is not the URL of a database; write it like postgres://USER@HOST/NAME, or leave it empty for SQLite in the data folder",
+		}},
+		{"a database without a name", "database: postgres://u:hunter2@h\n", []string{
+			":1: database: it is not the URL of a database; write it like postgres://USER@HOST/NAME, or leave it empty for SQLite in the data folder",
+		}},
+		{"a database URL that does not parse", "database: 'postgres://u:hunter2@h:x/d'\n", []string{
+			":1: database: it is not the URL of a database; write it like postgres://USER@HOST/NAME, or leave it empty for SQLite in the data folder",
+		}},
+		{"a database with a space", "database: 'postgres://u:hunter2@h/d '\n", []string{
+			":1: database: it has white space around it, or characters that cannot be shown; delete them",
+		}},
+		{"a password without a database", "database_password_file: /p\n", []string{
+			":1: database_password_file: is given, but database is empty; SQLite needs no password",
+		}},
+		{"two passwords", "database: postgres://u:hunter2@h/d\ndatabase_password_file: /p\n", []string{
+			":2: database_password_file: is given, but database has a password as well; take one of the two away",
+		}},
+		{"a node with a space", "node: my node\n", []string{
+			`:1: node: "my node" is no name for a node; use up to 64 letters, digits and signs of ASCII, without spaces`,
+		}},
+		{"events for an hour", "keep_events: 1h\n", []string{
+			":1: keep_events: 1h is too short; keep events for 24h at least, or for ever with 0s",
+		}},
+		{"events for a negative time", "keep_events: -1h\n", []string{":1: keep_events: -1h is not allowed; choose from 0s to 876000h"}},
+		{"an export that is a word", "export: siem\n", []string{
+			`:1: export: must be a list; write "- " before the first key of each item, and [] for an empty list`,
+		}},
+		{"an export without its hyphen", "export:\n  name: siem\n  url: file:///a\n", []string{
+			`:2: export: must be a list; write "- " before the first key of each item, and [] for an empty list`,
+		}},
+		{"exports that are words", "export:\n- siem\n- ~\n", []string{
+			":2: export[0]: must have keys: name, url, ca, secret_file; write them, or delete the item",
+			":3: export[1]: must have keys: name, url, ca, secret_file; write them, or delete the item",
+		}},
+		{"a slip within an export", "export:\n- name: a\n  secretfile: /s\n  url: file:///a\n", []string{
+			`:3: unknown key "secretfile"; did you mean "secret_file"? (in "export[0]")`,
+		}},
+		{"twice in an export", "export:\n- name: a\n  url: file:///a\n  name: b\n", []string{
+			":4: export[0].name: was given in line 2 already; delete one of the two",
+		}},
+		{"an export without a value", "export:\n- name: a\n  url:\n", []string{
+			`:3: export[0].url: has no value; give one, or delete the line for the default ""`,
+		}},
+		{"an export of nothing", "export:\n- {}\n", []string{
+			`:2: export[0].name: "" is no name for an export; use up to 32 small letters, digits and hyphens, such as siem`,
+			`:2: export[0].url: "" is not an address; write it like syslog+tls://siem.example.com:6514, https://siem.example.com/events or file:///var/log/sallyport.jsonl`,
+		}},
+		{"one export twice", "export:\n- {name: a, url: 'file:///a'}\n- {name: a, url: 'file:///a'}\n", []string{
+			`:3: export[1].name: "a" is in the list already; each export has a name of its own`,
+			`:3: export[1].url: "file:///a" is in the list already; delete one of the two`,
+		}},
+		{"in clear over the network", "export:\n- {name: a, url: 'http://siem.example.com/', secret_file: /s}\n", []string{
+			`:2: export[0].url: "http://siem.example.com/" would send events in clear over the network; use https, which http may stand for only on this machine (127.0.0.1)`,
+		}},
+		{"a webhook without a secret", "export:\n- {name: a, url: 'https://siem.example.com/'}\n", []string{
+			":2: export[0].secret_file: is empty, so that the receiver could not tell our events from anybody else's; name a file with a secret that it knows too",
+		}},
+		{"a secret for syslog", "export:\n- {name: a, url: 'syslog+tls://h', secret_file: /s}\n", []string{
+			":2: export[0].secret_file: is given, but syslog+tls has no use for a secret; delete it",
+		}},
+		{"a CA where there is no TLS", "export:\n- {name: a, url: 'syslog+tcp://h', ca: /c}\n", []string{
+			":2: export[0].ca: is given, but syslog+tcp uses no certificates; delete it, or use syslog+tls or https",
+		}},
+		{"a password in the address", "export:\n- {name: a, url: 'https://u:hunter2@h/', secret_file: /s}\n", []string{
+			":2: export[0].url: it has a user or password in it, which would be printed; what is posted is signed with the secret of secret_file instead",
+		}},
+		{"an unknown protocol", "export:\n- {name: a, url: 'syslog://h'}\n", []string{
+			`:2: export[0].url: "syslog://h" begins with an unknown word; use syslog+udp, syslog+tcp, syslog+tls, https, http to this machine, or file`,
+		}},
+		{"no host", "export:\n- {name: a, url: 'syslog+tcp://:514'}\n", []string{
+			`:2: export[0].url: "syslog+tcp://:514" has no host that could be reached; write it like syslog+tls://siem.example.com:6514`,
+		}},
+		{"a port too large for an export", "export:\n- {name: a, url: 'syslog+tcp://h:65536'}\n", []string{
+			`:2: export[0].url: "syslog+tcp://h:65536" has no port from 1 to 65535`,
+		}},
+		{"a path for syslog", "export:\n- {name: a, url: 'syslog+tcp://h/x'}\n", []string{
+			`:2: export[0].url: "syslog+tcp://h/x" has something after host and port, which means nothing to syslog; delete it`,
+		}},
+		{"a file that is not whole", "export:\n- {name: a, url: 'file://log/a'}\n", []string{
+			`:2: export[0].url: "file://log/a" is not the address of a file; write it with three slashes and the whole path, like file:///var/log/sallyport.jsonl`,
+		}},
+		{"too many exports", "export: [" + strings.Repeat("{name: a, url: 'file:///a'}, ", 17) + "]\n", append([]string{
+			":1: export: has 17 items; at most 16 are allowed",
+		}, repeatedExports(15)...)},
 		{"all mistakes at once, by line", "radus: []\nlog: {level: loud}\nissuer: ''\nthrottle:\n  password: {stop: 500}\n", []string{
 			`:1: unknown key "radus"; did you mean "radius"?`,
 			`:2: log.level: "loud" is not a level; write debug, info, warn or error`,
@@ -253,6 +376,137 @@ func TestParseRefuses(t *testing.T) {
 				t.Errorf("a refused file still gave %+v", got)
 			}
 		})
+	}
+}
+
+// repeatedExports are the mistakes of n exports that are like the first.
+func repeatedExports(n int) []string {
+	var lines []string
+	for i := range n {
+		lines = append(
+			lines,
+			fmt.Sprintf(`:1: export[%d].name: "a" is in the list already; each export has a name of its own`, i+1),
+			fmt.Sprintf(`:1: export[%d].url: "file:///a" is in the list already; delete one of the two`, i+1),
+		)
+	}
+	return lines
+}
+
+// A password in the URL of a database shows in nothing that is printed or
+// logged, whatever is wrong with it.
+func TestDatabasePasswordIsNotPrinted(t *testing.T) {
+	const password = "hunter2-hunter2"
+	for _, text := range []string{
+		"postgres://sally:" + password + "@db/sally",
+		"postgres://sally:" + password + "@a:1,b:2/sally",
+		"postgres://sally:" + password + "@a:1,b:x/sally",
+		"postgres://sally@db/sally?password=" + password,
+		"postgres://sally@db/sally?sslpassword=" + password,
+		"postgres://sally:" + password + "@db:x/sally", // does not parse
+		"mysql://sally:" + password + "@db/sally",
+		"sally:" + password,
+		password,
+	} {
+		c := with(func(c *Config) { c.Database = DatabaseURL(text) })
+		var log strings.Builder
+		slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "config", c, "database", c.Database)
+		slog.New(slog.NewTextHandler(&log, nil)).Info("x", "config", c, "database", c.Database)
+		printed := []string{fmt.Sprint(c), fmt.Sprintf("%+v", c), fmt.Sprintf("%#v", c), log.String()}
+		if err := c.Validate(); err != nil {
+			printed = append(printed, err.Error())
+		}
+		if _, err := Parse("f", []byte("database: \""+text+"\"\n")); err != nil {
+			printed = append(printed, err.Error())
+		}
+		for _, p := range printed {
+			if text != password && strings.Contains(p, password) {
+				t.Errorf("%s is printed: %s", text, p)
+			}
+		}
+	}
+}
+
+func TestDatabaseWithPassword(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, []byte("p@ss/word\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		database DatabaseURL
+		file     string
+		want     string
+	}{
+		{"", "", ""},
+		{"postgres://sally:x@db/sally", "", "postgres://sally:x@db/sally"},
+		{"postgres://sally@a:5432,b:5433/sally?target_session_attrs=read-write", file, "postgres://sally:p%40ss%2Fword@a:5432,b:5433/sally?target_session_attrs=read-write"},
+		{"postgres:///sally?host=/run/pg", file, "postgres://:p%40ss%2Fword@/sally?host=/run/pg"},
+		{"postgres://sally@db/sally?sslmode=disable", file, "postgres://sally:p%40ss%2Fword@db/sally?sslmode=disable"},
+	}
+	for _, tt := range tests {
+		c := with(func(c *Config) { c.Database, c.DatabasePasswordFile = tt.database, tt.file })
+		if got, err := c.DatabaseWithPassword(); got != tt.want || err != nil {
+			t.Errorf("with %q and %q = %q, %v; want %q", string(tt.database), tt.file, got, err, tt.want)
+		}
+	}
+	empty := filepath.Join(t.TempDir(), "empty")
+	if err := os.WriteFile(empty, []byte("\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]string{empty: "is empty", empty + "no": "cannot be read"} {
+		c := with(func(c *Config) { c.Database, c.DatabasePasswordFile = "postgres://db/sally", file })
+		if _, err := c.DatabaseWithPassword(); err == nil || !strings.HasPrefix(err.Error(), "config: database_password_file: ") || !strings.Contains(err.Error(), want) {
+			t.Errorf("with %s = %v; want %q", file, err, want)
+		}
+	}
+}
+
+func TestExportSecret(t *testing.T) {
+	dir := t.TempDir()
+	tests := []struct {
+		name, text, want, err string
+	}{
+		{"long enough", "0123456789abcdef\r\n", "0123456789abcdef", ""},
+		{"no line end", "0123456789abcdef", "0123456789abcdef", ""},
+		{"too short", "0123456789abcde\n", "", "holds 15 octets; a secret needs 16 at least"},
+		{"too long", strings.Repeat("x", 5000), "", "too long to be a secret"},
+	}
+	for i, tt := range tests {
+		file := filepath.Join(dir, strconv.Itoa(i))
+		if err := os.WriteFile(file, []byte(tt.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, err := Export{Name: "siem", SecretFile: file}.Secret()
+		if string(got) != tt.want || (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
+			t.Errorf("%s: %q, %v; want %q, %q", tt.name, got, err, tt.want, tt.err)
+		}
+		if err != nil && strings.Contains(err.Error(), tt.text) {
+			t.Errorf("%s: the secret is in the error: %v", tt.name, err)
+		}
+	}
+	if got, err := (Export{Name: "siem"}).Secret(); got != nil || err != nil {
+		t.Errorf("without a file: %q, %v", got, err)
+	}
+}
+
+// Node and anchors at two values each: what is set, and what stands for it.
+func TestNodeAndAnchors(t *testing.T) {
+	c := with(func(c *Config) { c.Data = "/d" })
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := c.NodeName(); got != host || err != nil {
+		t.Errorf("NodeName = %q, %v; want the host's, %q", got, err, host)
+	}
+	if got := c.AnchorsPath(); got != filepath.Join("/d", "anchors") {
+		t.Errorf("AnchorsPath = %q", got)
+	}
+	c.Node, c.Anchors = "b", "/mnt/anchors"
+	if got, err := c.NodeName(); got != "b" || err != nil {
+		t.Errorf("NodeName = %q, %v; want b", got, err)
+	}
+	if got := c.AnchorsPath(); got != "/mnt/anchors" {
+		t.Errorf("AnchorsPath = %q", got)
 	}
 }
 
@@ -346,6 +600,9 @@ func TestSet(t *testing.T) {
 		{"radius", "", with(func(c *Config) { c.RADIUS = nil }), ""},
 		{"telemetry", "", with(func(c *Config) { c.Telemetry = "" }), ""},
 		{"log.level", "loud", Config{}, `config: log.level: "loud" is not a level; write debug, info, warn or error`},
+		{"keep_events", "48h", with(func(c *Config) { c.KeepEvents = 48 * time.Hour }), ""},
+		{"database", "postgres://h/d", with(func(c *Config) { c.Database = "postgres://h/d" }), ""},
+		{"export", "x", Config{}, "config: export: is a list of groups; write it in the file"},
 		{"log", "debug", Config{}, "config: log: is a group; set one of its keys: format, level"},
 		{"throttle.password", "20", Config{}, "config: throttle.password: is a group; set one of its keys: free, stop"},
 		{"log.lvel", "debug", Config{}, `config: unknown key "log.lvel"; did you mean "log.level"?`},
@@ -448,7 +705,19 @@ func TestEveryFieldIsComplete(t *testing.T) {
 			continue
 		}
 		switch x := s.of(new(Default())).Interface().(type) {
-		case string, slog.Level:
+		case string, slog.Level, DatabaseURL:
+		case []Export:
+			if most, err := strconv.Atoi(s.tag.Get("max")); err != nil || most < 1 || len(x) > most {
+				t.Errorf("%s is not bounded: %v", s.doc, err)
+			}
+			for _, key := range s.item {
+				if doc := docs[key.doc]; len(doc) < 15 || !strings.HasSuffix(doc, ".") || key.name == "" {
+					t.Errorf("%s has no key, or no comment of whole sentences: %q", key.doc, doc)
+				}
+				if key.typ.Kind() != reflect.String {
+					t.Errorf("%s has a type that items cannot have: %v", key.doc, key.typ)
+				}
+			}
 		case []string:
 			if most, err := strconv.Atoi(s.tag.Get("max")); err != nil || most < 1 {
 				t.Errorf("%s is not bounded: %v", s.doc, err)
@@ -545,6 +814,8 @@ func FuzzLoad(f *testing.F) {
 		"issuer: x\nissuer: y\n", "issuer: x\n---\nissuer: y\n",
 		"challenge_lifetime: 1m30.5s\n", "challenge_lifetime: 9999999h\n", "throttle: {password: {free: 1, stop: 1}}\n",
 		"domains: [NO, 1.0, 0x10, müller.example]\n", "password_hash: {memory_kib: 7168, iterations: 5, lanes: 256}\n",
+		"export:\n- {name: a, url: 'syslog+tls://h', ca: /c}\n- {name: b, url: 'https://h/?x', secret_file: /s}\n",
+		"database: postgres://u:p@h/d\nnode: a\nkeep_events: 48h\nanchors: /a\n", "export: [{}]", "export: [{name: [a]}]",
 		"https: {address: ':443', certificate: /c, key: /k}\ntelemetry: ''\n", "issuer: \xff\n", "a: b: c\n", "\t\n", "issuer: 'x\n",
 	} {
 		f.Add([]byte(text))

@@ -75,7 +75,7 @@ func Sample() string {
 	var b strings.Builder
 	b.WriteString(`# Sallyport's start-up configuration. Every key is here with its default, and
 # may be left out. A key that is not known stops the start. Everything else is
-# set by commands and kept in the database (SQLite, in the data folder).
+# set by commands and kept in the database.
 `)
 	write(&b, new(Default()), settings(), "", comments())
 	return b.String()
@@ -91,6 +91,16 @@ func write(b *strings.Builder, c *Config, list []setting, indent string, comment
 			}
 			if allowed := s.allowed(); allowed != "" {
 				fmt.Fprintf(b, "%s# Allowed: %s.\n", indent, allowed)
+			}
+			for i, key := range s.item {
+				begin := "#   "
+				if i == 0 {
+					begin = "# - "
+				}
+				fmt.Fprintf(b, "%s%s%s: \"\"\n", indent, begin, key.name)
+				for line := range strings.SplitSeq(comments[key.doc], "\n") {
+					fmt.Fprintf(b, "%s#     %s\n", indent, line)
+				}
 			}
 		}
 		if s.isGroup() {
@@ -138,6 +148,13 @@ func describe(b *strings.Builder, c *Config, list []setting, comments map[string
 			fmt.Fprintf(b, " Allowed: %s.", allowed)
 		}
 		b.WriteString("\n")
+		if s.item == nil {
+			continue
+		}
+		b.WriteString("\nEach item has these keys:\n\n")
+		for _, key := range s.item {
+			fmt.Fprintf(b, "- `%s`: %s\n", key.name, strings.ReplaceAll(markdown(comments[key.doc]), "\n", "\n  "))
+		}
 	}
 }
 

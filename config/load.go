@@ -91,7 +91,7 @@ func read(path string) ([]byte, error) {
 func Parse(name string, text []byte) (Config, error) {
 	r := reader{config: Default(), lines: make(map[string]int), failed: make(map[string]bool)}
 	if root := r.root(text); root != nil {
-		r.mapping(root, settings(), "")
+		r.mapping(root, settings(), "", reflect.ValueOf(&r.config).Elem())
 	}
 	for _, m := range r.config.check() {
 		// What could not be read still has its default, which says nothing
@@ -202,8 +202,8 @@ func (r *reader) syntax(err error) {
 	r.wrong(0, "", "this is not YAML: "+err.Error())
 }
 
-// mapping reads the keys of a group into known.
-func (r *reader) mapping(node *yaml.Node, known []setting, prefix string) {
+// mapping reads the keys of a group into known, whose values are in base.
+func (r *reader) mapping(node *yaml.Node, known []setting, prefix string, base reflect.Value) {
 	seen := make(map[string]int)
 	for i := 0; i+1 < len(node.Content) && !r.more; i += 2 {
 		key, value := node.Content[i], node.Content[i+1]
@@ -221,13 +221,15 @@ func (r *reader) mapping(node *yaml.Node, known []setting, prefix string) {
 			r.wrong(key.Line, prefix+key.Value, fmt.Sprintf("was given in line %d already; delete one of the two", seen[key.Value]))
 		default:
 			seen[key.Value] = key.Line
-			r.lines[known[j].path] = key.Line
-			r.value(value, known[j])
+			s := known[j]
+			s.path = prefix + s.name
+			r.lines[s.path] = key.Line
+			r.value(value, s, base)
 		}
 	}
 }
 
-func (r *reader) value(node *yaml.Node, s setting) {
+func (r *reader) value(node *yaml.Node, s setting, base reflect.Value) {
 	if !r.plain(node, s.path) {
 		return
 	}
@@ -238,15 +240,15 @@ func (r *reader) value(node *yaml.Node, s setting) {
 			r.wrong(node.Line, s.path, "must have keys below it, indented: "+names(s.group)+"; or delete the line for the defaults")
 			return
 		}
-		r.mapping(node, s.group, s.path+".")
+		r.mapping(node, s.group, s.path+".", base)
 	case isNull:
-		r.wrong(node.Line, s.path, "has no value; give one, or delete the line for the default "+s.spell(s.of(new(Default()))))
+		r.wrong(node.Line, s.path, "has no value; give one, or delete the line for the default "+s.spell(s.fallback()))
 	case s.typ.Kind() == reflect.Slice:
 		r.list(node, s)
 	case node.Kind != yaml.ScalarNode:
-		r.wrong(node.Line, s.path, "must be a single value, such as "+s.spell(s.of(new(Default()))))
+		r.wrong(node.Line, s.path, "must be a single value, such as "+s.spell(s.fallback()))
 	default:
-		if err := parse(s.of(&r.config), node.Value); err != nil {
+		if err := parse(s.in(base), node.Value); err != nil {
 			r.wrong(node.Line, s.path, err.Error())
 		}
 	}
@@ -255,10 +257,17 @@ func (r *reader) value(node *yaml.Node, s setting) {
 func (r *reader) list(node *yaml.Node, s setting) {
 	if node.Kind != yaml.SequenceNode {
 		what := "must be a list; write [] for an empty one"
-		if node.Kind == yaml.ScalarNode {
+		switch {
+		case s.item != nil:
+			what = "must be a list; write \"- \" before the first key of each item, and [] for an empty list"
+		case node.Kind == yaml.ScalarNode:
 			what = "must be a list; write [" + quote(node.Value) + "]"
 		}
 		r.wrong(node.Line, s.path, what)
+		return
+	}
+	if s.item != nil {
+		r.groups(node, s)
 		return
 	}
 	var items []string
@@ -281,6 +290,33 @@ func (r *reader) list(node *yaml.Node, s setting) {
 	}
 	if !r.failed[s.path] { // else the numbers of the items would be others
 		s.of(&r.config).Set(reflect.ValueOf(items))
+	}
+}
+
+// groups reads a list of groups.
+func (r *reader) groups(node *yaml.Node, s setting) {
+	list := reflect.MakeSlice(s.typ, 0, 0)
+	for i, item := range node.Content {
+		if r.more {
+			return
+		}
+		path := fmt.Sprintf("%s[%d]", s.path, i)
+		r.lines[path] = item.Line
+		if !r.plain(item, path) {
+			r.failed[s.path] = true
+			continue
+		}
+		if item.Kind != yaml.MappingNode {
+			r.wrong(item.Line, path, "must have keys: "+names(s.item)+"; write them, or delete the item")
+			r.failed[s.path] = true
+			continue
+		}
+		value := reflect.New(s.typ.Elem()).Elem()
+		r.mapping(item, s.item, path+".", value)
+		list = reflect.Append(list, value)
+	}
+	if !r.failed[s.path] && list.Len() > 0 {
+		s.of(&r.config).Set(list)
 	}
 }
 

@@ -18,15 +18,31 @@ type setting struct {
 	path  string // "throttle.password.stop"
 	name  string // "stop"
 	doc   string // where its comment is: "Limit.Stop"
-	index []int  // for reflect.Value.FieldByIndex, from Config
+	index []int  // for reflect.Value.FieldByIndex, from Config or from the item
 	typ   reflect.Type
 	tag   reflect.StructTag
+
+	ofItem bool // it is a key of the items of a list
+
 	group []setting // the keys below it, if it is a group
+	item  []setting // the keys of each item, if it is a list of groups
 }
 
 func (s setting) isGroup() bool { return s.typ.Kind() == reflect.Struct }
 
-func (s setting) of(c *Config) reflect.Value { return reflect.ValueOf(c).Elem().FieldByIndex(s.index) }
+func (s setting) of(c *Config) reflect.Value { return s.in(reflect.ValueOf(c).Elem()) }
+
+// in returns the setting's value in what holds it: a Config, or an item of a
+// list of groups.
+func (s setting) in(base reflect.Value) reflect.Value { return base.FieldByIndex(s.index) }
+
+// fallback is the value where the file says nothing.
+func (s setting) fallback() reflect.Value {
+	if s.ofItem {
+		return reflect.Zero(s.typ)
+	}
+	return s.of(new(Default()))
+}
 
 // settings returns the keys of the file in the order of the struct.
 func settings() []setting { return settingsOf(reflect.TypeFor[Config](), "", nil) }
@@ -43,15 +59,22 @@ func settingsOf(t reflect.Type, prefix string, index []int) []setting {
 			tag:   f.Tag,
 		}
 		s.path = prefix + s.name
-		if s.isGroup() {
+		switch {
+		case s.isGroup():
 			s.group = settingsOf(f.Type, s.path+".", s.index)
+		case f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.Struct:
+			s.item = settingsOf(f.Type.Elem(), "", nil)
+			for i := range s.item {
+				s.item[i].ofItem = true
+			}
 		}
 		list = append(list, s)
 	}
 	return list
 }
 
-// flat returns the settings with all that are below them.
+// flat returns the settings with all that are below them, but for the keys of
+// items, of which there are as many as items.
 func flat(list []setting) []setting {
 	var all []setting
 	for _, s := range list {
@@ -92,6 +115,8 @@ func parse(v reflect.Value, text string) error {
 	switch p := v.Addr().Interface().(type) {
 	case *string:
 		*p = text
+	case *DatabaseURL:
+		*p = DatabaseURL(text)
 	case *int:
 		n, err := strconv.Atoi(text)
 		if err != nil || !wholeNumber.MatchString(text) {
@@ -132,6 +157,8 @@ func format(v reflect.Value) string {
 		return text
 	case slog.Level:
 		return strings.ToLower(x.String())
+	case DatabaseURL:
+		return string(x)
 	default:
 		return fmt.Sprint(x)
 	}
@@ -140,6 +167,16 @@ func format(v reflect.Value) string {
 // spell writes a value as YAML that any parser reads the same way.
 func (s setting) spell(v reflect.Value) string {
 	switch {
+	case s.item != nil:
+		items := make([]string, v.Len())
+		for i := range items {
+			keys := make([]string, len(s.item))
+			for j, k := range s.item {
+				keys[j] = k.name + ": " + k.spell(k.in(v.Index(i)))
+			}
+			items[i] = "{" + strings.Join(keys, ", ") + "}"
+		}
+		return "[" + strings.Join(items, ", ") + "]"
 	case v.Kind() == reflect.Slice:
 		items := make([]string, v.Len())
 		for i := range items {
@@ -166,6 +203,8 @@ func (c *Config) Set(key, text string) error {
 	switch s := all[i]; {
 	case s.isGroup():
 		return mistake{key: key, what: "is a group; set one of its keys: " + names(s.group)}
+	case s.item != nil:
+		return mistake{key: key, what: "is a list of groups; write it in the file"}
 	case s.typ.Kind() == reflect.Slice:
 		var items []string
 		if strings.TrimSpace(text) != "" {

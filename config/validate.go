@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
+	"path"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -19,11 +22,24 @@ func (c Config) Validate() error { return joined(c.check()) }
 
 func (c Config) check() []mistake {
 	v := verdict{config: c}
+	base := reflect.ValueOf(&v.config).Elem()
 	for _, s := range leaves(settings()) {
-		v.tags(s)
+		v.tags(s, base)
+		if s.item == nil {
+			continue
+		}
+		list := s.in(base)
+		for i := range list.Len() {
+			for _, key := range s.item {
+				key.path = fmt.Sprintf("%s[%d].%s", s.path, i, key.name)
+				v.tags(key, list.Index(i))
+			}
+		}
 	}
 	v.addresses()
 	v.rules()
+	v.database()
+	v.exports()
 	return v.mistakes
 }
 
@@ -44,17 +60,18 @@ func (v *verdict) wrongWith(other, key, format string, args ...any) {
 }
 
 // tags checks what the tags of the field say, and that texts are clean.
-func (v *verdict) tags(s setting) {
-	value := s.of(&v.config)
+func (v *verdict) tags(s setting, base reflect.Value) {
+	value := s.in(base)
+	if value.Kind() == reflect.Slice {
+		if most, _ := strconv.Atoi(s.tag.Get("max")); value.Len() > most {
+			v.wrong(s.path, "has %d items; at most %d are allowed", value.Len(), most)
+			value.Set(value.Slice(0, most)) // of our copy; it bounds the work of what follows
+		}
+	}
 	switch x := value.Interface().(type) {
 	case string:
 		v.clean(s.path, x)
 	case []string:
-		if most, _ := strconv.Atoi(s.tag.Get("max")); len(x) > most {
-			v.wrong(s.path, "has %d items; at most %d are allowed", len(x), most)
-			x = x[:most]
-			value.Set(value.Slice(0, most)) // of our copy; it bounds the work of what follows
-		}
 		for i, item := range x {
 			v.clean(fmt.Sprintf("%s[%d]", s.path, i), item)
 		}
@@ -227,4 +244,128 @@ func (v *verdict) rules() {
 		v.wrongWith("password_hash.iterations", "password_hash.memory_kib", "%d with %d iterations is too cheap to guess against; "+
 			"choose at least 47104 with 1, 19456 with 2, 12288 with 3, 9216 with 4 or 7168 with 5", h.MemoryKiB, h.Iterations)
 	}
+}
+
+// nodeName is what a node can be called: what fits into a syslog HOSTNAME (RFC
+// 5424, Section 6.2.4) and a log line.
+var nodeName = regexp.MustCompile(`^[!-~]{1,64}$`)
+
+// keepLeast is the least time for which events are kept: repeated requests,
+// joins and the export need the newest ones.
+const keepLeast = 24 * time.Hour
+
+const notDatabase = "it is not the URL of a database; write it like postgres://USER@HOST/NAME, or leave it empty for SQLite in the data folder"
+
+// database checks what is said about the database. No message repeats its URL,
+// which can hold a password.
+func (v *verdict) database() {
+	c := v.config
+	hasPassword := false
+	switch text := string(c.Database); {
+	case text == "":
+		if c.DatabasePasswordFile != "" {
+			v.wrongWith("database", "database_password_file", "is given, but database is empty; SQLite needs no password")
+		}
+	case strings.TrimSpace(text) != text || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsGraphic(r) }) || !utf8.ValidString(text):
+		v.wrong("database", "it has white space around it, or characters that cannot be shown; delete them")
+	default:
+		u, _, err := c.Database.parse()
+		if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" || u.Host == "" && !u.Query().Has("host") || strings.Trim(u.Path, "/") == "" {
+			v.wrong("database", notDatabase)
+			break
+		}
+		_, hasPassword = u.User.Password()
+		hasPassword = hasPassword || u.Query().Has("password")
+	}
+	if hasPassword && c.DatabasePasswordFile != "" {
+		v.wrongWith("database", "database_password_file", "is given, but database has a password as well; take one of the two away")
+	}
+	if c.Node != "" && !nodeName.MatchString(c.Node) {
+		v.wrong("node", "%s is no name for a node; use up to 64 letters, digits and signs of ASCII, without spaces", quote(c.Node))
+	}
+	if c.KeepEvents > 0 && c.KeepEvents < keepLeast {
+		v.wrong("keep_events", "%s is too short; keep events for 24h at least, or for ever with 0s", format(reflect.ValueOf(c.KeepEvents)))
+	}
+}
+
+var (
+	exportName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
+	hostName   = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$`)
+)
+
+func (v *verdict) exports() {
+	list := v.config.Export
+	for i, e := range list {
+		key := fmt.Sprintf("export[%d].", i)
+		switch {
+		case !exportName.MatchString(e.Name):
+			v.wrong(key+"name", "%s is no name for an export; use up to 32 small letters, digits and hyphens, such as siem", quote(e.Name))
+		case slices.ContainsFunc(list[:i], func(other Export) bool { return other.Name == e.Name }):
+			v.wrong(key+"name", "%s is in the list already; each export has a name of its own", quote(e.Name))
+		}
+		scheme, ok := v.exportURL(key+"url", e.URL)
+		if !ok {
+			continue
+		}
+		if slices.ContainsFunc(list[:i], func(other Export) bool { return other.URL == e.URL }) {
+			v.wrong(key+"url", "%s is in the list already; delete one of the two", quote(e.URL))
+		}
+		if e.CA != "" && scheme != "syslog+tls" && scheme != "https" {
+			v.wrongWith(key+"url", key+"ca", "is given, but %s uses no certificates; delete it, or use syslog+tls or https", scheme)
+		}
+		posts := scheme == "https" || scheme == "http"
+		if posts && e.SecretFile == "" {
+			v.wrong(key+"secret_file", "is empty, so that the receiver could not tell our events from anybody else's; name a file with a secret that it knows too")
+		}
+		if !posts && e.SecretFile != "" {
+			v.wrongWith(key+"url", key+"secret_file", "is given, but %s has no use for a secret; delete it", scheme)
+		}
+	}
+}
+
+// exportURL checks where an export goes and returns the scheme.
+func (v *verdict) exportURL(key, text string) (scheme string, ok bool) {
+	bad := func(format string, args ...any) (string, bool) {
+		v.wrong(key, format, args...)
+		return "", false
+	}
+	u, err := url.Parse(text)
+	if err != nil || text == "" {
+		return bad("%s is not an address; write it like syslog+tls://siem.example.com:6514, https://siem.example.com/events or file:///var/log/sallyport.jsonl", quote(text))
+	}
+	if u.User != nil {
+		return bad("it has a user or password in it, which would be printed; what is posted is signed with the secret of secret_file instead")
+	}
+	if u.Fragment != "" {
+		return bad("%s has a fragment (#), which means nothing here; delete it", quote(text))
+	}
+	if u.Scheme == "file" {
+		if u.Host != "" || u.RawQuery != "" || u.Opaque != "" || !path.IsAbs(u.Path) || path.Clean(u.Path) != u.Path || u.Path == "/" {
+			return bad("%s is not the address of a file; write it with three slashes and the whole path, like file:///var/log/sallyport.jsonl", quote(text))
+		}
+		return u.Scheme, true
+	}
+	address, err := netip.ParseAddr(u.Hostname())
+	if err != nil && !hostName.MatchString(u.Hostname()) {
+		return bad("%s has no host that could be reached; write it like syslog+tls://siem.example.com:6514", quote(text))
+	}
+	if p := u.Port(); p != "" {
+		if n, err := strconv.Atoi(p); err != nil || n < 1 || n > 65535 {
+			return bad("%s has no port from 1 to 65535", quote(text))
+		}
+	}
+	switch u.Scheme {
+	case "syslog+udp", "syslog+tcp", "syslog+tls":
+		if u.Path != "" && u.Path != "/" || u.RawQuery != "" {
+			return bad("%s has something after host and port, which means nothing to syslog; delete it", quote(text))
+		}
+	case "https":
+	case "http":
+		if !address.IsLoopback() && u.Hostname() != "localhost" {
+			return bad("%s would send events in clear over the network; use https, which http may stand for only on this machine (127.0.0.1)", quote(text))
+		}
+	default:
+		return bad("%s begins with an unknown word; use syslog+udp, syslog+tcp, syslog+tls, https, http to this machine, or file", quote(text))
+	}
+	return u.Scheme, true
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +18,9 @@ import (
 type Health struct {
 	// Checks are what must be well for the server to be ready.
 	Checks []Check
+	// Advice are what should be well. What is wrong with it is told, and the
+	// server is ready all the same.
+	Advice []Check
 	// Metrics are what /metrics shows.
 	Metrics prometheus.Gatherer
 	Log     *slog.Logger
@@ -74,9 +78,18 @@ type readiness struct {
 }
 
 type checkResult struct {
-	Name   string `json:"name"`
-	OK     bool   `json:"ok"`
-	Detail string `json:"detail,omitempty"`
+	Name     string `json:"name"`
+	OK       bool   `json:"ok"`
+	Advisory bool   `json:"advisory,omitempty"` // the server is ready all the same
+	Detail   string `json:"detail,omitempty"`
+}
+
+// word says how bad a failure is.
+func (r checkResult) word() string {
+	if r.Advisory {
+		return "warning"
+	}
+	return "failed"
 }
 
 // readyz runs all checks at once. It answers 200 if all pass and 503 if not,
@@ -108,9 +121,9 @@ func readyz(c *call, causes bool) error {
 		case r.OK:
 			fmt.Fprintf(&b, "ok %s\n", r.Name)
 		case r.Detail == "":
-			fmt.Fprintf(&b, "failed %s\n", r.Name)
+			fmt.Fprintf(&b, "%s %s\n", r.word(), r.Name)
 		default:
-			fmt.Fprintf(&b, "failed %s: %s\n", r.Name, strings.ReplaceAll(r.Detail, "\n", "; "))
+			fmt.Fprintf(&b, "%s %s: %s\n", r.word(), r.Name, strings.ReplaceAll(r.Detail, "\n", "; "))
 		}
 	}
 	if ready.Ready {
@@ -131,17 +144,18 @@ func (h *Health) run(ctx context.Context) readiness {
 		i   int
 		err error
 	}
-	results := make(chan numbered, len(h.Checks))
-	for i, check := range h.Checks {
+	checks := slices.Concat(h.Checks, h.Advice)
+	results := make(chan numbered, len(checks))
+	for i, check := range checks {
 		go func() { results <- numbered{i, h.check(ctx, check)} }()
 	}
-	ready := readiness{Ready: true, Checks: make([]checkResult, len(h.Checks))}
-	for i, check := range h.Checks {
-		ready.Checks[i] = checkResult{Name: check.Name, Detail: fmt.Sprintf("no result within %v", checkTimeout)}
+	ready := readiness{Ready: true, Checks: make([]checkResult, len(checks))}
+	for i, check := range checks {
+		ready.Checks[i] = checkResult{Name: check.Name, Advisory: i >= len(h.Checks), Detail: fmt.Sprintf("no result within %v", checkTimeout)}
 	}
 	// A check that does not heed its context is not waited for.
 wait:
-	for range h.Checks {
+	for range checks {
 		select {
 		case r := <-results:
 			ready.Checks[r.i].OK = r.err == nil
@@ -154,7 +168,7 @@ wait:
 		}
 	}
 	for _, r := range ready.Checks {
-		ready.Ready = ready.Ready && r.OK
+		ready.Ready = ready.Ready && (r.OK || r.Advisory)
 	}
 	return ready
 }

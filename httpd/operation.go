@@ -131,6 +131,12 @@ type NewSecret struct {
 	Secret string `json:"secret,omitempty"`
 }
 
+// A CachePurge forgets what caches remember of one account, or of all.
+type CachePurge struct {
+	Account string `json:"account"`
+	All     bool   `json:"all"`
+}
+
 // A Reference is what a person who could not log in reads out.
 type Reference struct {
 	Reference string `json:"reference"`
@@ -226,7 +232,7 @@ func operations() []route {
 			return NewClientView{view, secret}, err
 		}),
 		streamed("client.list", readSettings, func(c *call) error {
-			return listSettings(c, c.operator.Admin.Clients, func(v admin.ClientView) admin.ClientView { return v })
+			return listSettings(c, c.operator.Admin.Clients, same)
 		}),
 		op("client.remove", writeSettings, func(c *call, in Name) (Nothing, error) {
 			return Nothing{}, c.operator.Admin.RemoveClient(c.Context(), c.by, in.Name)
@@ -238,6 +244,56 @@ func operations() []route {
 		op("client.rotate-finish", writeSettings, func(c *call, in Name) (Nothing, error) {
 			return Nothing{}, c.operator.Admin.FinishRotation(c.Context(), c.by, in.Name)
 		}),
+
+		op("client.change", writeSettings, func(c *call, in admin.ClientChange) (admin.ClientView, error) {
+			return c.operator.Admin.ChangeClient(c.Context(), c.by, in)
+		}),
+
+		op("rule.add", writePolicy, func(c *call, in admin.NewRule) (admin.RuleView, error) {
+			return c.operator.Admin.AddRule(c.Context(), c.by, in)
+		}),
+		streamed("rule.list", readPolicy, func(c *call) error { return listSettings(c, c.operator.Admin.Rules, same) }),
+		op("rule.show", readPolicy, func(c *call, in Name) (admin.RuleView, error) {
+			return c.operator.Admin.ShowRule(in.Name)
+		}),
+		op("rule.change", writePolicy, func(c *call, in admin.RuleChange) (admin.RuleView, error) {
+			return c.operator.Admin.ChangeRule(c.Context(), c.by, in)
+		}),
+		op("rule.move", writePolicy, func(c *call, in admin.RuleMove) (admin.RuleView, error) {
+			return c.operator.Admin.MoveRule(c.Context(), c.by, in)
+		}),
+		op("rule.remove", writePolicy, func(c *call, in Name) (Nothing, error) {
+			return Nothing{}, c.operator.Admin.RemoveRule(c.Context(), c.by, in.Name)
+		}),
+		op("trusted-ip.add", writePolicy, func(c *call, in admin.NewTrustedIP) (admin.TrustedIPView, error) {
+			return c.operator.Admin.AddTrustedIP(c.Context(), c.by, in)
+		}),
+		streamed("trusted-ip.list", readPolicy, func(c *call) error { return listSettings(c, c.operator.Admin.TrustedIPs, same) }),
+		op("trusted-ip.remove", writePolicy, func(c *call, in admin.TrustedIPRef) (admin.TrustedIPView, error) {
+			return c.operator.Admin.RemoveTrustedIP(c.Context(), c.by, in)
+		}),
+		op("cache.add", writePolicy, func(c *call, in admin.NewCacheRule) (admin.CacheRuleView, error) {
+			return c.operator.Admin.AddCacheRule(c.Context(), c.by, in)
+		}),
+		streamed("cache.list", readPolicy, func(c *call) error { return listSettings(c, c.operator.Admin.CacheRules, same) }),
+		op("cache.remove", writePolicy, func(c *call, in Name) (Nothing, error) {
+			return Nothing{}, c.operator.Admin.RemoveCacheRule(c.Context(), c.by, in.Name)
+		}),
+		op("cache.purge", writeCache, func(c *call, in CachePurge) (Nothing, error) {
+			if in.All == (in.Account != "") {
+				return Nothing{}, badRequest("name an account, or say that all are meant")
+			}
+			return Nothing{}, c.operator.Admin.PurgeCache(c.Context(), c.by, in.Account)
+		}),
+		op("bypass.add", writeBypasses, func(c *call, in admin.NewBypass) (admin.BypassView, error) {
+			return c.operator.Admin.AddBypass(c.Context(), c.by, in)
+		}),
+		streamed("bypass.list", readBypasses, func(c *call) error { return listFew(c, c.operator.Admin.Bypasses) }),
+		op("bypass.remove", writeBypasses, func(c *call, in AccountRef) (Nothing, error) {
+			return Nothing{}, c.operator.Admin.RemoveBypass(c.Context(), c.by, in.Name)
+		}),
+		streamed("exemption.list", readPolicy, func(c *call) error { return listFew(c, c.operator.Admin.Exemptions) }),
+		streamed("policy.explain", readExplanations, explain),
 
 		streamed("event.list", readEvents, listEvents),
 		op("event.why", readEvents, func(c *call, in Reference) (admin.WhyView, error) {
@@ -289,17 +345,8 @@ func listAuthenticators(c *call) error {
 	if err := c.decode(&q); err != nil {
 		return err
 	}
-	return list(c, func(ctx context.Context, send func(admin.AuthenticatorView) error, _ func() error) error {
-		views, err := c.operator.Admin.Authenticators(ctx, q.Account)
-		if err != nil {
-			return err
-		}
-		for _, v := range views {
-			if err := send(v); err != nil {
-				return err
-			}
-		}
-		return nil
+	return listOf(c, func(ctx context.Context) ([]admin.AuthenticatorView, error) {
+		return c.operator.Admin.Authenticators(ctx, q.Account)
 	})
 }
 
@@ -314,6 +361,43 @@ func listSettings[Record, View any](c *call, read func() []Record, view func(Rec
 			}
 		}
 		return nil
+	})
+}
+
+// same is the view of what is one already.
+func same[View any](v View) View { return v }
+
+// listFew lists what is read from the store at once.
+func listFew[View any](c *call, read func(context.Context) ([]View, error)) error {
+	if err := c.decode(&Nothing{}); err != nil {
+		return err
+	}
+	return listOf(c, read)
+}
+
+func listOf[View any](c *call, read func(context.Context) ([]View, error)) error {
+	return list(c, func(ctx context.Context, send func(View) error, _ func() error) error {
+		views, err := read(ctx)
+		if err != nil {
+			return err
+		}
+		for _, v := range views {
+			if err := send(v); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// explain answers with one line for each client that the question is about.
+func explain(c *call) error {
+	var q admin.Question
+	if err := c.decode(&q); err != nil {
+		return err
+	}
+	return listOf(c, func(ctx context.Context) ([]admin.ExplainView, error) {
+		return c.operator.Admin.ExplainLogin(ctx, q)
 	})
 }
 

@@ -24,8 +24,9 @@ type Operator struct {
 	// Rekey puts a new key-encryption key in place of the old one, in the key
 	// file and wherever it wraps keys, and returns the new one's ID. It is not
 	// called twice at a time.
-	Rekey func(context.Context) (id string, err error)
-	Log   *slog.Logger
+	Rekey    func(context.Context) (id string, err error)
+	Auditing *Auditing // nil for none
+	Log      *slog.Logger
 
 	rekeying chan struct{} // made by Serve; holds a token while Rekey runs
 }

@@ -39,6 +39,12 @@ const (
 	writeAuthenticators permission = "authenticator.write"
 	readSettings        permission = "settings.read"
 	writeSettings       permission = "settings.write"
+	readPolicy          permission = "policy.read"
+	writePolicy         permission = "policy.write"
+	readExplanations    permission = "policy.explain"
+	writeCache          permission = "cache.write"
+	readBypasses        permission = "bypass.read"
+	writeBypasses       permission = "bypass.write"
 	readEvents          permission = "event.read"
 	readActs            permission = "act.read"
 	readBackup          permission = "backup.read"
@@ -53,6 +59,7 @@ const (
 var grants = map[audience][]permission{
 	operator: {
 		readAccounts, writeAccounts, readAuthenticators, writeAuthenticators, readSettings, writeSettings,
+		readPolicy, writePolicy, readExplanations, writeCache, readBypasses, writeBypasses,
 		readEvents, readActs, readBackup, writeKeys,
 	},
 	machine: {readHealth, readHealthCauses, readMetrics},
@@ -78,7 +85,7 @@ type route struct {
 
 // routes is the table of everything that is served, on all listeners.
 func routes() []route {
-	return slices.Concat(operations(), healthRoutes())
+	return slices.Concat(operations(), auditOperations(), patienceOperations(), healthRoutes())
 }
 
 // A site is what routes work on. What a listener's routes do not use is nil.

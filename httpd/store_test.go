@@ -16,18 +16,22 @@ import (
 
 // A memory is an admin.Store in memory. Its failures are set by tests.
 type memory struct {
+	admin.Store // nil: methods that are not below are not asked for here, and panic
+
 	mu             sync.Mutex
 	settings       auth.Settings
 	accounts       []auth.Account // by name
 	authenticators []auth.Authenticator
 	events         []auth.Event
 	acts           []admin.Act
+	bypasses       []auth.Bypass
 
 	fail        error // what every call returns, if set
 	failEvents  int   // how many calls of Events succeed before they fail; 0 for all
 	backup      func(io.Writer) error
 	backupCalls int
-	panics      bool // Throttle does
+	panics      bool   // Throttle does
+	before      func() // called by Apply before it does anything, if set
 }
 
 var _ admin.Store = (*memory)(nil)
@@ -36,6 +40,7 @@ func (m *memory) Settings() *auth.Settings {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := m.settings
+	s.Rules = slices.Clone(s.Rules) // they are renumbered in place
 	return s.Index()
 }
 
@@ -101,6 +106,9 @@ func (m *memory) Apply(_ context.Context, act admin.Act, changes ...admin.Change
 	if m.fail != nil {
 		return m.fail
 	}
+	if m.before != nil {
+		m.before()
+	}
 	for _, c := range changes {
 		if err := m.apply(c); err != nil {
 			return fmt.Errorf("store: apply: %w", err)
@@ -161,8 +169,83 @@ func (m *memory) apply(c admin.Change) error {
 		if len(m.settings.Clients) == n {
 			return admin.ErrNotFound
 		}
+	case admin.AddRule:
+		if slices.ContainsFunc(m.settings.Rules, func(r auth.Rule) bool { return r.Name == c.Rule.Name }) {
+			return fmt.Errorf("%w: %s", admin.ErrExists, c.Rule.Name)
+		}
+		m.placeRule(c.Rule)
+	case admin.UpdateRule:
+		i := slices.IndexFunc(m.settings.Rules, func(r auth.Rule) bool { return r.Name == c.Name })
+		if i < 0 {
+			return admin.ErrNotFound
+		}
+		r := m.settings.Rules[i]
+		if err := c.Update(&r); err != nil {
+			return err
+		}
+		m.settings.Rules = slices.Delete(m.settings.Rules, i, i+1)
+		m.placeRule(r)
+	case admin.RemoveRule:
+		m.settings.Rules = slices.DeleteFunc(m.settings.Rules, func(r auth.Rule) bool { return r.Name == c.Name })
+		m.numberRules()
+	case admin.AddTrustedIP:
+		if slices.ContainsFunc(m.settings.Trusted, func(t auth.TrustedIP) bool {
+			return t.Application == c.TrustedIP.Application && t.Range == c.TrustedIP.Range
+		}) {
+			return admin.ErrExists
+		}
+		m.settings.Trusted = append(m.settings.Trusted, c.TrustedIP)
+	case admin.RemoveTrustedIP:
+		m.settings.Trusted = slices.DeleteFunc(m.settings.Trusted, func(t auth.TrustedIP) bool { return t.ID == c.ID })
+	case admin.AddCacheRule:
+		if slices.ContainsFunc(m.settings.CacheRules, func(r auth.CacheRule) bool { return r.Application == c.CacheRule.Application }) {
+			return admin.ErrExists
+		}
+		m.settings.CacheRules = append(m.settings.CacheRules, c.CacheRule)
+	case admin.RemoveCacheRule:
+		m.settings.CacheRules = slices.DeleteFunc(m.settings.CacheRules, func(r auth.CacheRule) bool { return r.ID == c.ID })
+	case admin.PurgeCache:
+	case admin.AddBypass:
+		m.bypasses = slices.DeleteFunc(m.bypasses, func(b auth.Bypass) bool { return b.Account == c.Bypass.Account })
+		m.bypasses = append(m.bypasses, c.Bypass)
+	case admin.RemoveBypass:
+		n := len(m.bypasses)
+		m.bypasses = slices.DeleteFunc(m.bypasses, func(b auth.Bypass) bool { return b.Account == c.Account })
+		if len(m.bypasses) == n {
+			return admin.ErrNotFound
+		}
 	}
 	return nil
+}
+
+// placeRule puts a rule at its place, or at the end.
+func (m *memory) placeRule(r auth.Rule) {
+	at := int(r.Place) - 1
+	if at < 0 || at > len(m.settings.Rules) {
+		at = len(m.settings.Rules)
+	}
+	m.settings.Rules = slices.Insert(m.settings.Rules, at, r)
+	m.numberRules()
+}
+
+func (m *memory) numberRules() {
+	for i := range m.settings.Rules {
+		m.settings.Rules[i].Place = int64(i) + 1
+	}
+}
+
+func (m *memory) Bypasses(context.Context) ([]auth.Bypass, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	list := slices.Clone(m.bypasses)
+	for i := range list {
+		for _, a := range m.accounts {
+			if a.ID == list[i].Account {
+				list[i].Name = a.Name
+			}
+		}
+	}
+	return list, m.fail
 }
 
 // log adds an event.

@@ -102,9 +102,11 @@ func (discard) send([]byte, netip.AddrPort, []byte) error { return nil }
 
 // BenchmarkServePath is everything between the two system calls, on one
 // goroutine and thus without the hand-over to a worker.
-func BenchmarkServePath(b *testing.B) {
+func BenchmarkServePath(b *testing.B) { benchServePath(b, nil) }
+
+func benchServePath(b *testing.B, observe func(*Exchange)) {
 	secret := mustSecret("0123456789abcdef0123456789abcdef")
-	s := &Server{Handler: &benchHandler{&Client{Secret: secret, Rate: 1e9, Burst: 1e9}}}
+	s := &Server{Handler: &benchHandler{&Client{Secret: secret, Rate: 1e9, Burst: 1e9}}, Observe: observe}
 	r, err := s.start(context.Background(), nil)
 	if err != nil {
 		b.Fatal(err)
@@ -244,5 +246,15 @@ func BenchmarkLoopbackServer(b *testing.B) {
 				b.Errorf("not every request was accepted: %+v", st)
 			}
 		})
+	}
+}
+
+// BenchmarkServePathObserved is BenchmarkServePath with an observer that does
+// the least it can.
+func BenchmarkServePathObserved(b *testing.B) {
+	var seen int
+	benchServePath(b, func(*Exchange) { seen++ })
+	if seen == 0 {
+		b.Error("the observer was told nothing")
 	}
 }

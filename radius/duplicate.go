@@ -46,6 +46,8 @@ type duplicates struct {
 	seed   maphash.Seed
 	shards [shardCount]shard
 	limit  int // entries of a shard
+	// observe is Server.Observe; nil if nobody wants to know.
+	observe func(*Exchange)
 }
 
 type shard struct {
@@ -56,6 +58,7 @@ type shard struct {
 	// they expire in.
 	oldest, newest *entry
 	free           *entry
+	told           Exchange // what the observer is shown, so that it costs no memory
 }
 
 type entry struct {
@@ -70,7 +73,25 @@ type entry struct {
 	resent        int
 	reply         []byte
 	older, newer  *entry // older and newer in the order of answers; newer links free ones
+
+	// Of use to the observer only. code, mark and note belong to whoever
+	// answers until it does; ended is when it was answered or superseded.
+	code    Code
+	mark    uint64
+	note    string
+	ended   time.Time
+	history *history // made when the request comes again
 }
+
+// A history is when a request came again, after it first came.
+type history struct {
+	n     int
+	again [maxAgain]time.Duration
+}
+
+// maxAgain is how many retransmissions of one request are noted: more than any
+// client makes that keeps to RFC 5080, Section 2.2.1.
+const maxAgain = 16
 
 // admission is what the table says of a request.
 type admission uint8
@@ -107,18 +128,20 @@ func (d *duplicates) begin(k requestKey, c *Client, p *Packet, reply []byte, now
 	s := d.shard(&k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.expire(now)
+	d.expire(s, now)
 	old := s.entries[k]
 	if old != nil && old.authenticator == p.Authenticator {
 		switch {
 		case old.digest != digest:
 			return altered, nil, reply, old.first, superseded
 		case !old.answered:
+			d.again(old, now)
 			return pending, nil, reply, old.first, superseded
 		case old.resent >= maxResend:
 			return again2Much, nil, reply, old.first, superseded
 		}
 		old.resent++
+		d.again(old, now)
 		return again, nil, append(reply, old.reply...), old.first, superseded
 	}
 	if !c.requests.take(now, c.rate(), c.burst()) {
@@ -128,17 +151,18 @@ func (d *duplicates) begin(k requestKey, c *Client, p *Packet, reply []byte, now
 		return tooMany, nil, reply, known, superseded
 	}
 	if old == nil {
-		if c.remembered.Load() >= c.share() && !s.evict(c) {
+		if c.remembered.Load() >= c.share() && !d.evict(s, c) {
 			return tooMany, nil, reply, known, superseded
 		}
-		if len(s.entries) >= d.limit && !s.evict(nil) {
+		if len(s.entries) >= d.limit && !d.evict(s, nil) {
 			return tooMany, nil, reply, known, superseded
 		}
 	} else {
 		if !old.answered {
 			superseded = old.first
+			old.ended = now
 		}
-		s.remove(old)
+		d.remove(s, old)
 	}
 	e = s.free
 	if e == nil {
@@ -146,7 +170,7 @@ func (d *duplicates) begin(k requestKey, c *Client, p *Packet, reply []byte, now
 	} else {
 		s.free = e.newer
 	}
-	*e = entry{key: k, client: c, authenticator: p.Authenticator, digest: digest, first: now, reply: e.reply[:0]}
+	*e = entry{key: k, client: c, authenticator: p.Authenticator, digest: digest, first: now, reply: e.reply[:0], history: e.history}
 	s.entries[k] = e
 	c.remembered.Add(1)
 	c.inFlight.Add(1)
@@ -161,9 +185,11 @@ func (d *duplicates) answer(e *entry, reply []byte, now time.Time) bool {
 	defer s.mu.Unlock()
 	e.client.inFlight.Add(-1)
 	if e.superseded {
+		d.tell(s, e, now, e.ended)
 		s.recycle(e)
 		return false
 	}
+	e.ended = now
 	e.reply = append(e.reply[:0], reply...)
 	e.answered = true
 	e.expires = now.Add(replyLife)
@@ -183,10 +209,62 @@ func (d *duplicates) forget(e *entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e.client.inFlight.Add(-1)
-	if !e.superseded {
-		s.remove(e)
+	var superseded time.Time
+	if e.superseded {
+		superseded = e.ended
+	} else {
+		d.remove(s, e)
 	}
+	d.tell(s, e, time.Time{}, superseded)
 	s.recycle(e)
+}
+
+// end tells the observer of the answered requests that are left.
+func (d *duplicates) end() {
+	for i := range d.shards {
+		s := &d.shards[i]
+		s.mu.Lock()
+		for s.oldest != nil {
+			d.remove(s, s.oldest)
+		}
+		s.mu.Unlock()
+	}
+}
+
+// again notes that the request of e came again.
+func (d *duplicates) again(e *entry, now time.Time) {
+	if d.observe == nil {
+		return
+	}
+	if e.history == nil {
+		e.history = new(history)
+	}
+	if e.history.n < maxAgain {
+		e.history.again[e.history.n] = now.Sub(e.first)
+		e.history.n++
+	}
+}
+
+// tell shows the observer what e was. The times are zero for never.
+func (d *duplicates) tell(s *shard, e *entry, answered, superseded time.Time) {
+	if d.observe == nil {
+		return
+	}
+	x := &s.told
+	*x = Exchange{Client: e.client, Digest: e.digest, First: e.first, Code: e.code, Mark: e.mark, Note: e.note}
+	if e.history != nil {
+		x.Again = e.history.again[:e.history.n]
+	}
+	if answered.IsZero() {
+		x.Code = 0 // the handler's reply, if it made one, could not be sent
+	} else {
+		x.Answered = max(1, answered.Sub(e.first))
+	}
+	if !superseded.IsZero() {
+		x.Superseded = max(1, superseded.Sub(e.first))
+	}
+	d.observe(x)
+	*x = Exchange{}
 }
 
 // sweep drops what has expired, for shards that nobody asks.
@@ -194,7 +272,7 @@ func (d *duplicates) sweep(now time.Time) {
 	for i := range d.shards {
 		s := &d.shards[i]
 		s.mu.Lock()
-		s.expire(now)
+		d.expire(s, now)
 		s.mu.Unlock()
 	}
 }
@@ -211,18 +289,18 @@ func (d *duplicates) len() int {
 	return n
 }
 
-func (s *shard) expire(now time.Time) {
+func (d *duplicates) expire(s *shard, now time.Time) {
 	for s.oldest != nil && !now.Before(s.oldest.expires) {
-		s.remove(s.oldest)
+		d.remove(s, s.oldest)
 	}
 }
 
 // evict forgets the oldest answer, of client c if that is not nil, and reports
 // whether there was one.
-func (s *shard) evict(c *Client) bool {
+func (d *duplicates) evict(s *shard, c *Client) bool {
 	for e := s.oldest; e != nil; e = e.newer {
 		if c == nil || e.client == c {
-			s.remove(e)
+			d.remove(s, e)
 			return true
 		}
 	}
@@ -231,7 +309,7 @@ func (s *shard) evict(c *Client) bool {
 
 // remove takes e out of the table. An answered entry is free then; one that is
 // being answered belongs to whoever answers it, who learns by superseded.
-func (s *shard) remove(e *entry) {
+func (d *duplicates) remove(s *shard, e *entry) {
 	delete(s.entries, e.key)
 	e.client.remembered.Add(-1)
 	if !e.answered {
@@ -248,11 +326,16 @@ func (s *shard) remove(e *entry) {
 	} else {
 		s.newest = e.older
 	}
+	d.tell(s, e, e.ended, time.Time{})
 	s.recycle(e)
 }
 
-// recycle keeps e and the memory of its reply for the next request.
+// recycle keeps e, the memory of its reply and of its history for the next
+// request.
 func (s *shard) recycle(e *entry) {
-	*e = entry{reply: e.reply[:0], newer: s.free}
+	if e.history != nil {
+		e.history.n = 0
+	}
+	*e = entry{reply: e.reply[:0], newer: s.free, history: e.history}
 	s.free = e
 }

@@ -49,6 +49,11 @@ type Request struct {
 	// client's policy lets it: then anybody could have sent it.
 	Signed Signature
 
+	// Mark and Note are the handler's: what it sets in Serve is shown to
+	// Server.Observe with the exchange.
+	Mark uint64
+	Note string
+
 	secret   Secret
 	password [maxPassword]byte
 }
@@ -97,6 +102,12 @@ type Server struct {
 	// called from one goroutine; what comes while it is more than 1,024
 	// behind is only counted.
 	Incident func(Incident)
+	// Observe, if set, is told of every request that was let to the handler
+	// once it is over: its answer is no longer kept, or it has none. It is
+	// called with a part of the duplicate table locked, by several goroutines,
+	// so it must be quick and not call the server. The Exchange and all it
+	// refers to belong to the server again when it returns.
+	Observe func(*Exchange)
 	// Now is the clock, time.Now if nil.
 	Now func() time.Time
 
@@ -108,7 +119,7 @@ type Server struct {
 	MaxQueued   int
 	MaxWait     time.Duration
 	// MaxRemembered is how many requests the duplicate table holds, 0 for
-	// 131,072 (some 300 octets each).
+	// 131,072 (some 360 octets each).
 	MaxRemembered int
 	// Grace is how long Serve waits for requests in hand when it is told to
 	// stop, 0 for 5 s.
@@ -174,6 +185,7 @@ func (s *Server) start(ctx context.Context, sockets []*socket) (*running, error)
 	if r.now == nil {
 		r.now = time.Now
 	}
+	r.table.observe = s.Observe
 	r.queue = newQueue(func(x *exchange) { s.serve(r, x) },
 		orDefault(s.MaxInFlight, 1024), orDefault(s.MaxQueued, 4096), orDefault(s.MaxWait, 3*time.Second))
 	if !s.running.CompareAndSwap(nil, r) {
@@ -234,6 +246,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...*Listener) error {
 	}
 	close(stopBackground)
 	background.Wait()
+	r.table.end()
 	if ctx.Err() == nil {
 		return context.Cause(readers)
 	}
@@ -311,7 +324,7 @@ func (s *Server) acquire() *exchange {
 func (s *Server) release(x *exchange) {
 	clear(x.request.password[:])
 	clear(x.reply.Attributes[:cap(x.reply.Attributes)]) // of the handler's memory
-	x.request.Client, x.request.secret, x.entry, x.via = nil, Secret{}, nil, nil
+	x.request.Client, x.request.Note, x.request.secret, x.entry, x.via = nil, "", Secret{}, nil, nil
 	s.exchanges.Put(x)
 }
 
@@ -321,7 +334,7 @@ func (s *Server) receive(r *running, x *exchange) (taken bool) {
 	s.counters.received.Add(1)
 	req := &x.request
 	req.Received = r.now()
-	req.Client = nil
+	req.Client, req.Mark, req.Note = nil, 0, ""
 	x.packet.Code, x.packet.Identifier = 0, 0
 	defer func() {
 		// A worker that has x has begun using it, so nothing may touch it.
@@ -475,6 +488,7 @@ func (s *Server) serve(r *running, x *exchange) {
 	}
 	defer s.release(x)
 	reply, ok := s.ask(r, x)
+	x.entry.code, x.entry.mark, x.entry.note = reply.Code, x.request.Mark, x.request.Note
 	if ok && reply.Code == 0 {
 		s.counters.silences.Add(1)
 		ok = false

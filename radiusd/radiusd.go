@@ -13,10 +13,12 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"sallyport/auth"
+	"sallyport/patience"
 	"sallyport/radius"
 )
 
@@ -37,7 +39,21 @@ type Door struct {
 	// Status-Server. It must not block.
 	Ready func() bool
 	Log   *slog.Logger
+	// Keyed is a hash under a key that all nodes of the installation share and
+	// nobody else knows. It names requests, so that one that is sent again, to
+	// this node or another, is recognized; nil recognizes none.
+	Keyed func(message []byte) [32]byte
+	// Patience learns how long clients wait, and says it; nil knows nothing.
+	// It needs Now, the clock.
+	Patience *patience.Meter
+	Now      func() time.Time
+	// MaxWaiting is how many requests at once may be offered to wait for the
+	// answer of another login, 0 for 256: a quarter of what radius.Server hands
+	// over at once, so that waiting logins never keep the workers from others.
+	MaxWaiting int
 
+	waiting    atomic.Int64
+	asked      asked
 	clients    atomic.Pointer[clientTable]
 	rebuild    sync.Mutex
 	attributes sync.Map // "Name=Value" to radius.Attribute
@@ -141,7 +157,10 @@ func newClientTable(s *auth.Settings, old *clientTable, log *slog.Logger) *clien
 }
 
 // clientValue is what a radius.Client carries for us.
-type clientValue struct{ settings atomic.Pointer[auth.Client] }
+type clientValue struct {
+	settings atomic.Pointer[auth.Client]
+	waiting  atomic.Int64 // of Door.waiting, those of this client
+}
 
 func newClient(c *auth.Client) (*radius.Client, error) {
 	value := new(clientValue)
@@ -170,8 +189,15 @@ func sameClient(a, b *radius.Client) bool {
 
 // Serve implements radius.Handler.
 func (d *Door) Serve(ctx context.Context, req *radius.Request) radius.Reply {
-	client := req.Client.Value.(*clientValue).settings.Load()
-	decision := d.Decider.Decide(ctx, attempt(client, req))
+	value := req.Client.Value.(*clientValue)
+	client := value.settings.Load()
+	at := d.attempt(client, req)
+	if d.admitWaiting(value) {
+		at.Can.Wait = d.wait(client.Name)
+		defer d.endWaiting(value)
+	}
+	decision := d.Decider.Decide(ctx, at)
+	req.Note = string(decision.Reference)
 	switch decision.Verdict {
 	case auth.Accept:
 		attributes, err := d.replyAttributes(decision.Attributes)
@@ -183,6 +209,7 @@ func (d *Door) Serve(ctx context.Context, req *radius.Request) radius.Reply {
 		}
 		return radius.Reply{Code: radius.AccessAccept, Attributes: attributes}
 	case auth.Challenge:
+		d.noteAsked(decision.State)
 		return radius.Reply{Code: radius.AccessChallenge, State: decision.State, Message: decision.Message}
 	case auth.Reject:
 		return radius.Reply{Code: radius.AccessReject, Message: decision.Message}
@@ -192,8 +219,9 @@ func (d *Door) Serve(ctx context.Context, req *radius.Request) radius.Reply {
 	return radius.Reply{}
 }
 
-// attempt translates a request.
-func attempt(client *auth.Client, req *radius.Request) auth.Attempt {
+// attempt translates a request, and names it by what does not change when it is
+// sent again.
+func (d *Door) attempt(client *auth.Client, req *radius.Request) auth.Attempt {
 	at := auth.Attempt{
 		Door:   DoorName,
 		Client: client.Name,
@@ -205,11 +233,18 @@ func attempt(client *auth.Client, req *radius.Request) auth.Attempt {
 	if name, ok := req.Packet.Get(radius.UserName); ok {
 		at.Claimant = string(name)
 	}
-	if from, ok := req.Packet.Get(radius.CallingStationID); ok {
+	from, ok := req.Packet.Get(radius.CallingStationID)
+	if ok {
 		at.From = printable(from)
 	}
+	at.Origin = origin(client, req)
+	at.Session = session(req.Packet)
 	if state, ok := req.Packet.Get(radius.State); ok {
 		at.State = append([]byte(nil), state...)
+		d.noteAnswered(client.Name, state, at.Time)
+	}
+	if d.Keyed != nil {
+		req.Mark = d.login(client, at.Claimant, from, at.State, at.Session)
 	}
 
 	// PAP alone, or nothing at all from a client that has checked the password
@@ -222,6 +257,9 @@ func attempt(client *auth.Client, req *radius.Request) auth.Attempt {
 		return at
 	}
 	field, err := req.Password()
+	if d.Keyed != nil && (err == nil || errors.Is(err, radius.ErrNoPassword)) {
+		at.Request = d.request(client, req.Packet, at.Claimant, field, from, at.State)
+	}
 	switch {
 	case errors.Is(err, radius.ErrNoPassword):
 		return at

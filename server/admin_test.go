@@ -292,6 +292,42 @@ func TestActsRecordEverything(t *testing.T) {
 		{"account.block", func() error { return a.Block(ctx, by, "alice", "reason", time.Time{}) }},
 		{"account.unblock", func() error { return a.Unblock(ctx, by, "alice") }},
 		{"account.unlock", func() error { return a.Unlock(ctx, by, "alice") }},
+		{"client.change", func() error {
+			_, err := a.ChangeClient(ctx, by, admin.ClientChange{Name: "fw1", Origin: "none"})
+			return err
+		}},
+		{"rule.add", func() error {
+			_, err := a.AddRule(ctx, by, admin.NewRule{Name: "week", RuleTerms: admin.RuleTerms{Applications: []string{"vpn"}}})
+			return err
+		}},
+		{"rule.change", func() error {
+			_, err := a.ChangeRule(ctx, by, admin.RuleChange{Name: "week", NewName: "day"})
+			return err
+		}},
+		{"rule.move", func() error {
+			_, err := a.MoveRule(ctx, by, admin.RuleMove{Name: "day", RulePlace: admin.RulePlace{Place: 1}})
+			return err
+		}},
+		{"rule.remove", func() error { return a.RemoveRule(ctx, by, "day") }},
+		{"trusted-ip.add", func() error {
+			_, err := a.AddTrustedIP(ctx, by, admin.NewTrustedIP{Application: "vpn", Range: "10.1.0.0/16"})
+			return err
+		}},
+		{"trusted-ip.remove", func() error {
+			_, err := a.RemoveTrustedIP(ctx, by, admin.TrustedIPRef{ID: a.TrustedIPs()[0].ID})
+			return err
+		}},
+		{"cache.add", func() error {
+			_, err := a.AddCacheRule(ctx, by, admin.NewCacheRule{Application: "vpn", Type: "user", Seconds: 60})
+			return err
+		}},
+		{"cache.purge", func() error { return a.PurgeCache(ctx, by, "alice") }},
+		{"cache.remove", func() error { return a.RemoveCacheRule(ctx, by, "vpn") }},
+		{"bypass.add", func() error {
+			_, err := a.AddBypass(ctx, by, admin.NewBypass{Account: "alice", Reason: "reason"})
+			return err
+		}},
+		{"bypass.remove", func() error { return a.RemoveBypass(ctx, by, "alice") }},
 		{"client.remove", func() error { return a.RemoveClient(ctx, by, "fw1") }},
 	}
 	for _, s := range steps {

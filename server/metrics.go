@@ -118,6 +118,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		gauge(queuedDesc, st.Queued)
 		gauge(rememberedDesc, st.Remembered)
 	}
+	m.collectTrail(ch)
 	st := m.server.Store.Stats()
 	counter(commitsDesc, st.Commits)
 	counter(groupsDesc, st.Groups)

@@ -18,17 +18,18 @@ import (
 	"runtime"
 	"syscall"
 	"time"
+	_ "time/tzdata" // rules have time zones, and not every machine has the IANA's
 
 	"golang.org/x/sync/errgroup"
 
 	"sallyport/admin"
+	"sallyport/audit"
 	"sallyport/auth"
 	"sallyport/config"
 	"sallyport/httpd"
 	"sallyport/radius"
 	"sallyport/radiusd"
 	"sallyport/seal"
-	"sallyport/store"
 )
 
 // A Server is the assembled program. Start opens everything it needs, Serve
@@ -36,9 +37,11 @@ import (
 type Server struct {
 	Engine *auth.Engine
 	Admin  *admin.Admin
-	Store  *store.Store
+	Store  Store
 
 	cfg       config.Config
+	node      string
+	trail     *audit.Trail
 	log       *slog.Logger
 	metrics   *metrics
 	door      *radiusd.Door
@@ -84,13 +87,28 @@ func Start(ctx context.Context, cfg config.Config, log *slog.Logger) (*Server, e
 const minProcs = 2
 
 func (s *Server) start(ctx context.Context) error {
+	if err := s.assemble(ctx); err != nil {
+		return err
+	}
+	return s.listen()
+}
+
+// assemble builds everything but the listeners.
+func (s *Server) assemble(ctx context.Context) error {
 	if runtime.GOMAXPROCS(0) < minProcs {
 		runtime.GOMAXPROCS(minProcs)
 	}
 	if err := os.MkdirAll(s.cfg.Data, 0o700); err != nil {
 		return fmt.Errorf("server: make the data directory: %w; give a directory that this user can write to", err)
 	}
+	var err error
+	if s.node, err = s.cfg.NodeName(); err != nil {
+		return err
+	}
 	if err := s.openStore(ctx); err != nil {
+		return err
+	}
+	if err := s.openTrail(); err != nil {
 		return err
 	}
 	verifiers, err := factors(s.cfg)
@@ -98,7 +116,6 @@ func (s *Server) start(ctx context.Context) error {
 		return err
 	}
 	pseudonym := s.Store.MAC("names that nobody has")
-	key := s.Store.MAC("references")(nil)
 	parts := auth.Parts{
 		Store:   s.Store,
 		Factors: verifiers,
@@ -108,13 +125,15 @@ func (s *Server) start(ctx context.Context) error {
 		},
 		Domains:       s.cfg.Domains,
 		ChallengeLife: s.cfg.ChallengeLifetime,
-		References:    auth.NewReferences(key[:]),
+		References:    s.references(),
 		Pseudonym: func(name string) string {
 			sum := pseudonym([]byte(name))
 			text := [1 + 2*8]byte{'?'}
 			hex.Encode(text[1:], sum[:8])
 			return string(text[:])
 		},
+		CacheKey:  s.Store.MAC("cache keys"),
+		Node:      s.node,
 		Stopwatch: time.Now,
 		Hold:      hold,
 		Log:       s.log,
@@ -124,9 +143,15 @@ func (s *Server) start(ctx context.Context) error {
 	s.Engine = auth.NewEngine(parts)
 	s.Admin = &admin.Admin{
 		Store: s.Store, Factors: parts.Factors, Limits: parts.Limits, Domains: parts.Domains, Issuer: s.cfg.Issuer,
-		References: parts.References, Pseudonym: parts.Pseudonym, Attribute: radiusd.CheckAttribute, Now: time.Now,
+		References: parts.References, Pseudonym: parts.Pseudonym, Attribute: radiusd.CheckAttribute, Explain: s.Engine.Explain, Now: time.Now,
 	}
-	return s.listen()
+	return nil
+}
+
+// references is what turns events into references and back.
+func (s *Server) references() auth.References {
+	key := s.Store.MAC("references")(nil)
+	return auth.NewReferences(key[:])
 }
 
 // hold waits until t or until ctx ends.
@@ -136,31 +161,6 @@ func hold(ctx context.Context, t time.Time) {
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
-	}
-}
-
-// openStore reads the key and opens the store with it.
-func (s *Server) openStore(ctx context.Context) error {
-	path := s.cfg.KEKPath()
-	for {
-		kek, made, err := readKEK(path, s.cfg.Data)
-		if err != nil {
-			return err
-		}
-		s.madeKey = s.madeKey || made
-		s.Store, err = store.Open(ctx, store.Options{
-			Dir: s.cfg.Data, KEK: kek, Log: s.log,
-			StopAt: min(s.cfg.Throttle.Password.Stop, s.cfg.Throttle.SecondFactor.Stop),
-		})
-		if !errors.Is(err, seal.ErrWrongKey) {
-			return err
-		}
-		if finished, rotationErr := finishRotation(path); rotationErr != nil {
-			return errors.Join(err, rotationErr)
-		} else if !finished {
-			return err
-		}
-		s.log.Warn("a rotation of the key-encryption key had been cut off and was finished", "key_file", path)
 	}
 }
 
@@ -249,7 +249,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	incidents := context.WithoutCancel(ctx)
 	s.radius = &radius.Server{Handler: s.door, Incident: func(i radius.Incident) { s.door.Incident(incidents, i) }}
 	s.metrics.radius.Store(s.radius)
-	g.Go(func() error { return s.radius.Serve(ctx, s.listeners...) })
+	g.Go(func() error { return s.serveRADIUS(ctx) })
 	g.Go(func() error {
 		tick := time.NewTicker(tellEvery)
 		defer tick.Stop()
@@ -263,10 +263,12 @@ func (s *Server) Serve(ctx context.Context) error {
 			}
 		}
 	})
-	operator := &httpd.Operator{Admin: s.Admin, KeyFile: s.cfg.KEKPath(), Rekey: s.rekey, Log: s.log}
+	operator := &httpd.Operator{Admin: s.Admin, KeyFile: s.cfg.KEKPath(), Rekey: s.rekey, Auditing: s.auditing(), Log: s.log}
 	g.Go(func() error { return operator.Serve(ctx, s.socket) })
 	health := &httpd.Health{
-		Checks:  []httpd.Check{{Name: "store", Run: s.check}},
+		Checks: []httpd.Check{{Name: "store", Run: s.check}},
+		// A receiver that is down is no reason to send logins elsewhere.
+		Advice:  []httpd.Check{{Name: "export", Run: func(context.Context) error { return s.trail.Late() }}},
 		Metrics: s.metrics.registry,
 		Log:     s.log,
 	}
@@ -276,7 +278,19 @@ func (s *Server) Serve(ctx context.Context) error {
 	if s.https != nil {
 		g.Go(func() error { return httpd.Serve(ctx, s.https, health.Public(), s.log) })
 	}
-	return g.Wait()
+	g.Go(func() error { s.retain(ctx); return nil })
+	// Exports and anchors end when everybody else has, to take along what
+	// happened last.
+	trailing, end := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.trail.Run(trailing)
+	}()
+	err := g.Wait()
+	end()
+	<-ended
+	return err
 }
 
 // check makes the store do what every login needs of it.
@@ -300,6 +314,11 @@ func (s *Server) Close() {
 	for _, l := range []net.Listener{s.socket, s.telemetry, s.https} {
 		if l != nil {
 			l.Close()
+		}
+	}
+	if s.trail != nil {
+		if err := s.trail.Close(); err != nil {
+			s.log.Error("anchors not closed cleanly", "err", err)
 		}
 	}
 	if s.Store != nil {

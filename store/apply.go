@@ -10,13 +10,18 @@ import (
 
 	"sallyport/admin"
 	"sallyport/auth"
+	"sallyport/seal"
 )
 
-// A change in work collects what memory must learn once it is durable.
+// A change in work collects what memory must learn once it is durable. Its
+// statements are the same for both databases.
 type applying struct {
-	s        *Store
-	w        *writer
-	moved    map[string]struct{} // subjects that get a new version
+	w          *session
+	ring       *seal.Keyring
+	newestMark func(*auth.Authenticator) int64 // with what is spent and not yet in the table spent
+
+	moved    map[string]struct{} // subjects that get a new version and lose their cache entries and open challenges
+	news     news                // what else memory must learn
 	named    bool                // a name exists that did not before
 	settings bool                // applications, clients or groups have changed
 	place    int64               // of the newest authenticator
@@ -47,39 +52,51 @@ func (s *Store) Apply(ctx context.Context, act admin.Act, changes ...admin.Chang
 type functionError struct{ error }
 
 func (s *Store) applyChanges(act admin.Act, changes []admin.Change) error {
-	a := &applying{s: s, w: &s.w, moved: make(map[string]struct{}), place: s.w.lastPlace}
+	w := &s.w
+	a := &applying{
+		w: &w.session, ring: s.ring, newestMark: s.newestMark,
+		moved: make(map[string]struct{}), news: newNews(), place: w.lastPlace,
+	}
+	var gone []*challenge
 	var settings *auth.Settings
-	err := a.w.transaction(func() error {
+	err := w.transaction(func() error {
 		for _, c := range changes {
 			if err := a.apply(c); err != nil {
 				return err
 			}
 		}
+		var err error
+		if gone, err = s.void(a.moved); err != nil {
+			return err
+		}
 		if a.settings {
 			if _, err := a.w.exec(updateMeta, "settings", s.settings.Load().Version+1); err != nil {
 				return err
 			}
-			var err error
-			if settings, err = s.loadSettings(); err != nil {
+			if settings, err = loadSettings(a.w, a.ring); err != nil {
 				return err
 			}
 		}
-		_, err := a.w.exec(`INSERT INTO act (seq, time_us, actor, action, subject, detail) VALUES ($1, $2, $3, $4, $5, $6)`,
-			a.w.lastAct+1, micros(act.Time), act.Actor, act.Action, act.Subject, act.Detail)
-		return err
+		return a.w.insertAct(w.lastAct+1, act)
 	})
 	if err != nil {
 		return err
 	}
 	s.transactions.Add(1)
-	a.w.lastAct++
-	a.w.lastPlace = a.place
+	w.lastAct++
+	w.lastPlace = a.place
+	w.leftoversRemoved()
 	s.mu.Lock()
 	s.clock++
 	for subject := range a.moved {
 		s.move(subject)
 		s.cache.drop(subject)
+		s.purgeCached(subject)
 	}
+	for _, c := range gone {
+		s.forgetChallenge(c)
+	}
+	s.learn(&a.news)
 	if a.named {
 		s.names.Add(1)
 	}
@@ -128,7 +145,7 @@ func (a *applying) apply(c admin.Change) error {
 		}
 		return err
 	}
-	return fmt.Errorf("a change of an unknown kind, %T", c)
+	return a.applyPolicy(c)
 }
 
 func missing(kind, name string) error { return fmt.Errorf("%s %q: %w", kind, name, admin.ErrNotFound) }
@@ -308,14 +325,17 @@ func (a *applying) addAuthenticator(x auth.Authenticator) error {
 	if err := a.free(&x); err != nil {
 		return err
 	}
-	sealed, err := a.s.ring.Seal(stateBinding(x.ID), x.State)
+	sealed, err := a.ring.Seal(stateBinding(x.ID), x.State)
 	if err != nil {
 		return err
 	}
 	a.place++
-	_, err = a.w.exec(`INSERT INTO authenticator (place, id, account, factor, label, serial, created_us, state)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		a.place, x.ID, holder(x.Account), x.Factor, x.Label, holder(x.Serial), micros(x.Created), sealed)
+	if x.Rewound {
+		a.news.rewound[x.ID] = true
+	}
+	_, err = a.w.exec(`INSERT INTO authenticator (place, id, account, factor, label, serial, created_us, state, rewound)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		a.place, x.ID, holder(x.Account), x.Factor, x.Label, holder(x.Serial), micros(x.Created), sealed, x.Rewound)
 	if err != nil {
 		return err
 	}
@@ -335,8 +355,8 @@ func (a *applying) updateAuthenticator(c admin.UpdateAuthenticator) error {
 		return missing("authenticator", c.ID)
 	}
 	x := row.authenticator()
-	x.Mark = a.s.newestMark(&x)
-	state, err := a.s.ring.Open(stateBinding(x.ID), row.state)
+	x.Mark = a.newestMark(&x)
+	state, err := a.ring.Open(stateBinding(x.ID), row.state)
 	if err != nil {
 		return fmt.Errorf("open state of authenticator %s: %w", x.ID, err)
 	}
@@ -351,15 +371,19 @@ func (a *applying) updateAuthenticator(c admin.UpdateAuthenticator) error {
 	// Written even if it has not changed: a mark that is not folded yet is
 	// found again by the account that spent it, which may no longer be its own.
 	x.Mark = max(x.Mark, was.Mark)
+	x.Rewound = x.Rewound && x.Mark == was.Mark // a higher one was found again by a resynchronization
+	if x.Rewound != was.Rewound {
+		a.news.rewound[x.ID] = x.Rewound
+	}
 	if err := a.free(&x); err != nil {
 		return err
 	}
-	sealed, err := a.s.ring.Seal(stateBinding(x.ID), x.State)
+	sealed, err := a.ring.Seal(stateBinding(x.ID), x.State)
 	if err != nil {
 		return err
 	}
-	_, err = a.w.exec(`UPDATE authenticator SET account = $1, label = $2, serial = $3, created_us = $4, state = $5 WHERE id = $6`,
-		holder(x.Account), x.Label, holder(x.Serial), micros(x.Created), sealed, x.ID)
+	_, err = a.w.exec(`UPDATE authenticator SET account = $1, label = $2, serial = $3, created_us = $4, state = $5, rewound = $6 WHERE id = $7`,
+		holder(x.Account), x.Label, holder(x.Serial), micros(x.Created), sealed, x.Rewound, x.ID)
 	if err != nil {
 		return err
 	}
@@ -385,6 +409,7 @@ func (a *applying) removeAuthenticator(id string) error {
 	if account.Valid {
 		a.moved[account.String] = struct{}{}
 	}
+	a.news.rewound[id] = false
 	_, err = a.w.exec(`DELETE FROM authenticator WHERE id = $1`, id)
 	return err
 }
@@ -406,10 +431,10 @@ func (a *applying) addClient(c auth.Client) error {
 	}
 	a.settings = true
 	return a.add("client", c.Name, `INSERT INTO client
-		(id, name, door, application, source, mode, password, secrets, lax, rate, attributes, created_us)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		(id, name, door, application, source, mode, password, secrets, lax, rate, attributes, created_us, origin)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
 		c.ID, c.Name, c.Door, c.Application, c.Source, string(c.Mode), string(c.Password), secrets,
-		c.LaxMessageAuthenticator, int64(c.RatePerSecond), textOf(c.Attributes), micros(c.Created))
+		c.LaxMessageAuthenticator, int64(c.RatePerSecond), textOf(c.Attributes), micros(c.Created), string(c.Origin))
 }
 
 func (a *applying) sealSecrets(c *auth.Client) ([]byte, error) {
@@ -422,7 +447,7 @@ func (a *applying) sealSecrets(c *auth.Client) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.s.ring.Seal(secretsBinding(c.ID), b)
+	return a.ring.Seal(secretsBinding(c.ID), b)
 }
 
 func (a *applying) updateClient(u admin.UpdateClient) error {
@@ -434,7 +459,7 @@ func (a *applying) updateClient(u admin.UpdateClient) error {
 	if !found {
 		return missing("client", u.Name)
 	}
-	c, err := a.s.client(&row)
+	c, err := row.client(a.ring)
 	if err != nil {
 		return err
 	}
@@ -460,9 +485,9 @@ func (a *applying) updateClient(u admin.UpdateClient) error {
 	}
 	a.settings = true
 	_, err = a.w.exec(`UPDATE client SET name = $1, door = $2, application = $3, source = $4, mode = $5, password = $6,
-		secrets = $7, lax = $8, rate = $9, attributes = $10, created_us = $11 WHERE id = $12`,
+		secrets = $7, lax = $8, rate = $9, attributes = $10, created_us = $11, origin = $12 WHERE id = $13`,
 		c.Name, c.Door, c.Application, c.Source, string(c.Mode), string(c.Password), secrets,
-		c.LaxMessageAuthenticator, int64(c.RatePerSecond), textOf(c.Attributes), micros(c.Created), c.ID)
+		c.LaxMessageAuthenticator, int64(c.RatePerSecond), textOf(c.Attributes), micros(c.Created), string(c.Origin), c.ID)
 	return err
 }
 

@@ -82,7 +82,8 @@ func integrity(ctx context.Context, db *sql.DB) error {
 // Restore puts a backup into a data directory that holds no database. What is
 // read is verified before it gets the database's name, so that a directory
 // either has the whole backup or none. Challenges that were open when the
-// backup was made stay behind: they may have been answered since.
+// backup was made stay behind, and so do cache entries and bypasses: they may
+// have been answered, purged or spent since.
 //
 // The codes that were accepted after the backup was made are not in it. TOTP
 // codes die by themselves within minutes; HOTP tokens and recovery codes used
@@ -134,8 +135,10 @@ func restore(ctx context.Context, r io.Reader, dir string) error {
 		if err := migrate(ctx, db); err != nil {
 			return err
 		}
-		if _, err := db.ExecContext(ctx, `DELETE FROM challenge`); err != nil {
-			return err
+		for _, table := range []string{"challenge", "cache_entry", "bypass", "lease"} {
+			if _, err := db.ExecContext(ctx, `DELETE FROM `+table); err != nil {
+				return err
+			}
 		}
 		_, err = db.ExecContext(ctx, updateMeta, "clean", 1)
 		return err

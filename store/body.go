@@ -31,6 +31,10 @@ type eventBody struct {
 	Account     string        `json:"n"`
 	Factor      string        `json:"k"`
 	Mark        *int64        `json:"m"` // if it is not the one spent
+	Rule        string        `json:"l"`
+	Node        string        `json:"h"`
+	Request     string        `json:"i"`
+	Joined      uint64        `json:"j"`
 	Failures    int           `json:"x"`
 	Count       int           `json:"q"`
 	Trace       []stepBody    `json:"r"`
@@ -77,6 +81,10 @@ func appendBody(b []byte, e *auth.Event, spent int64) []byte {
 		b = append(comma(b), `"m":`...)
 		b = strconv.AppendInt(b, e.Mark, 10)
 	}
+	b = appendText(b, `"l":`, e.Rule)
+	b = appendText(b, `"h":`, e.Node)
+	b = appendText(b, keyRequest, e.Request)
+	b = appendInt(b, `"j":`, int64(e.Joined))
 	b = appendInt(b, `"x":`, int64(e.Failures))
 	b = appendInt(b, `"q":`, int64(e.Count))
 	if len(e.Trace) > 0 {
@@ -187,6 +195,7 @@ func (h *eventHead) spent() int64 {
 const (
 	keySubject = `"u":`
 	keyOutcome = `"o":`
+	keyRequest = `"i":`
 )
 
 // An eventRow is an event that is to be written, and what the committer needs
@@ -241,6 +250,10 @@ func decodeEvent(seq int64, line string) (auth.Event, error) {
 		Factor:        b.Factor,
 		Authenticator: b.Authenticator,
 		Mark:          b.spent(),
+		Rule:          b.Rule,
+		Node:          b.Node,
+		Request:       b.Request,
+		Joined:        b.Joined,
 		Failures:      b.Failures,
 		Count:         b.Count,
 	}

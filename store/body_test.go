@@ -37,6 +37,8 @@ func TestBodyRoundTrip(t *testing.T) {
 			Verdict: auth.Verdict(rapid.IntRange(0, 4).Draw(t, "verdict")), Outcome: auth.Outcome(rapid.IntRange(-200, 3000).Draw(t, "outcome")),
 			Factor: text.Draw(t, "factor"), Authenticator: text.Draw(t, "authenticator"), Mark: number.Draw(t, "mark"),
 			Failures: int(number.Draw(t, "failures")), Count: int(number.Draw(t, "count")),
+			Rule: text.Draw(t, "rule"), Node: text.Draw(t, "node"), Request: text.Draw(t, "request"),
+			Joined: uint64(rapid.Int64Range(0, 1<<62).Draw(t, "joined")),
 		}
 		if octets := rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "address"); rapid.Bool().Draw(t, "has source") {
 			a := netip.AddrFrom16([16]byte(octets))
@@ -146,7 +148,7 @@ func TestPack(t *testing.T) {
 			held = append(held, sealedAuthenticator{
 				Authenticator: auth.Authenticator{
 					ID: fmt.Sprint("x", i), Factor: text.Draw(t, "factor"), Label: text.Draw(t, "label"),
-					Serial: text.Draw(t, "serial"), Created: at("bound"),
+					Serial: text.Draw(t, "serial"), Created: at("bound"), Rewound: rapid.Bool().Draw(t, "rewound"),
 				},
 				sealed: rapid.SliceOf(rapid.Byte()).Draw(t, "sealed"),
 			})

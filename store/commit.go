@@ -1,10 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,7 +26,9 @@ type request struct {
 	extra  []auth.Spend // marks that are not in the row
 	states [][]byte     // sealed new states, in the order of s.Spend; nil where there is none
 	proven string       // of s.Open
-	closes int64        // number of the challenge s.Close
+	closes []*challenge // s.Close and all open ones of its login
+	purges bool         // there are cache entries to forget
+	ready  []string     // authenticators that are rewound no more
 
 	run func()      // instead of all of the above
 	at  atomic.Bool // taken, by the committer to run it or by its caller to call it off
@@ -49,13 +51,6 @@ var requests = sync.Pool{New: func() any { return &request{done: make(chan struc
 func (r *request) recycle() {
 	*r = request{done: r.done, row: eventRow{body: r.row.body[:0]}}
 	requests.Put(r)
-}
-
-// A challenge is an open one with its number in the database.
-type challenge struct {
-	auth.OpenChallenge
-	seq    int64
-	closed bool // answered; only the committer looks
 }
 
 // Commit implements auth.Store. If ctx ends first, its error is returned and
@@ -115,7 +110,8 @@ func (s *Store) await(ctx context.Context, r *request) (answered bool, err error
 // prepare does for a settlement what need not be done one after the other.
 func (s *Store) prepare(r *request) error {
 	st := &r.s
-	if st.Subject == "" && (st.Throttle != nil || len(st.Spend) > 0 || st.Open != nil || st.Close != "") {
+	if st.Subject == "" && (st.Throttle != nil || len(st.Spend) > 0 || st.Open != nil || st.Close != "" ||
+		len(st.Cache) > 0 || st.Purge || st.Bypass != "") {
 		return errors.New("a settlement without subject can carry no more than its event")
 	}
 	if st.Open != nil && st.Open.Subject != st.Subject {
@@ -360,14 +356,30 @@ func (s *Store) check(r *request) int {
 		return checkMoved
 	}
 	if st.Close != "" {
-		c, ok := s.challenges[st.Close]
-		if !ok || c.Subject != st.Subject {
+		c := s.openOf(st.Close, st.Subject)
+		if c == nil {
 			return checkMoved // it went unanswered for so long that it was dropped
 		}
-		r.closes = c.seq
+		r.closes = s.loginOf(c)
 	}
 	if st.Open != nil && s.challenges[st.Open.ID] != nil {
 		return checkMoved
+	}
+	if st.Bypass != "" {
+		if b := s.bypassOf(st.Subject); b == nil || b.ID != st.Bypass {
+			return checkMoved
+		}
+	}
+	// Rows of entries that memory has given up count too: a crash before they
+	// are removed would bring them back.
+	r.purges = st.Purge && (s.hasCached(st.Subject) || len(s.w.leftovers) > 0)
+	r.ready = r.ready[:0]
+	if len(s.w.rewound) > 0 {
+		for i := range st.Spend {
+			if _, ok := s.w.rewound[st.Spend[i].Authenticator]; ok && st.Spend[i].Mark != auth.NoMark {
+				r.ready = append(r.ready, st.Spend[i].Authenticator)
+			}
+		}
 	}
 	if _, ok := s.w.moved[st.Subject]; ok {
 		return checkAfter
@@ -378,9 +390,10 @@ func (s *Store) check(r *request) int {
 
 // write writes settlements in one transaction and numbers their events. When
 // much is left to be folded, the transaction takes a part of that along, which
-// costs no fsync of its own.
+// costs no fsync of its own; so it is with rows that have expired.
 func (w *writer) write(group []*request) error {
 	w.folding.rewind()
+	w.swept = 0
 	return w.transaction(func() error {
 		for i, r := range group {
 			r.row.seq = w.lastEvent + 1 + int64(i)
@@ -417,17 +430,29 @@ func (w *writer) write(group []*request) error {
 					return fmt.Errorf("write state of authenticator %s: %w", id, err)
 				}
 			}
-			if st.Close != "" {
-				if _, err := w.exec(deleteChallenge, r.closes); err != nil {
-					return fmt.Errorf("close challenge: %w", err)
+			if len(r.closes) > 0 {
+				text := settledText(answeredBy(r.row.seq, &st.Event))
+				for _, c := range r.closes {
+					if _, err := w.exec(settleChallenge, text, c.seq); err != nil {
+						return fmt.Errorf("settle challenge: %w", err)
+					}
 				}
+			}
+			if err := w.writeExemptions(r); err != nil {
+				return err
 			}
 			if c := st.Open; c != nil {
 				opened++
-				_, err := w.exec(insertChallenge, opened, string(c.ID), c.Subject, c.Client, r.proven, micros(c.Expires))
+				_, err := w.exec(insertChallenge, opened, string(c.ID), c.Subject, c.Client, r.proven, micros(c.Expires),
+					string(cmp.Or(c.Login, c.ID)), c.Application, c.From, c.Session, micros(c.Asked))
 				if err != nil {
 					return fmt.Errorf("open challenge: %w", err)
 				}
+			}
+		}
+		if len(w.leftovers) > leftoversSoon {
+			if err := w.removeLeftovers(leftoversAlong * len(group)); err != nil {
+				return err
 			}
 		}
 		if w.unfolded.len() > foldSoon {
@@ -452,8 +477,10 @@ const (
 )
 
 // writeEvents appends the events, many to a row: a row for each would cost
-// several times as much as all the rest of writing it.
+// several times as much as all the rest of writing it. Each row carries the hash
+// that chains it to the one before.
 func (w *writer) writeEvents(group []*request) error {
+	w.nextHead = append(w.nextHead[:0], w.head...)
 	for len(group) > 0 {
 		body := append(w.body[:0], linesOpen...)
 		n := 0
@@ -465,7 +492,12 @@ func (w *writer) writeEvents(group []*request) error {
 			n++
 		}
 		w.body = append(body, linesClose...)
-		if _, err := w.exec(insertEvents, group[n-1].row.seq, group[0].row.seq, string(w.body)); err != nil {
+		text := string(w.body)
+		first, last := group[0].row.seq, group[n-1].row.seq
+		var sum [32]byte
+		sum, w.message = w.chain.hash(w.message, w.nextHead, first, last, text)
+		w.nextHead = append(w.nextHead[:0], sum[:]...)
+		if _, err := w.exec(insertEvents, last, first, text, sum[:]); err != nil {
 			return err
 		}
 		group = group[n:]
@@ -486,9 +518,13 @@ func (s *Store) apply(group []*request) {
 		for _, r := range part {
 			s.applyOne(r)
 		}
+		s.expire(2 * len(part))
 		s.mu.Unlock()
 		rest = rest[len(part):]
 	}
+	s.pruneEnds()
+	w.leftoversRemoved()
+	w.head = append(w.head[:0], w.nextHead...)
 	w.lastEvent += int64(len(group))
 	s.backlog.Store(int64(w.unfolded.len()))
 	s.commits.Add(uint64(len(group)))
@@ -511,6 +547,7 @@ func (s *Store) applyOne(r *request) {
 	if r.row.timeUS != 0 {
 		w.lastTime = r.row.timeUS
 	}
+	s.answers.keep(r.row.seq, &st.Event)
 	if st.Subject == "" {
 		s.clock++
 		return
@@ -521,13 +558,24 @@ func (s *Store) applyOne(r *request) {
 		s.keepMark(st.Subject, r.row.authenticator, r.row.mark)
 	}
 	s.refresh(r, was, now)
-	if st.Close != "" {
-		s.challenges[st.Close].closed = true
-		delete(s.challenges, st.Close)
+	if len(r.closes) > 0 {
+		s.settleChallenges(r.closes, answeredBy(r.row.seq, &st.Event))
 	}
 	if st.Open != nil {
 		w.lastChallenge++
-		s.keepChallenge(&challenge{OpenChallenge: *st.Open, seq: w.lastChallenge})
+		s.keepChallenge(opened(st.Open, w.lastChallenge))
+	}
+	if r.purges {
+		s.purgeCached(st.Subject)
+	}
+	for _, e := range st.Cache {
+		s.keepCached(st.Subject, cachedAs(e, r.row.seq))
+	}
+	if st.Bypass != "" {
+		s.setBypass(st.Subject, nil)
+	}
+	for _, id := range r.ready {
+		delete(w.rewound, id)
 	}
 }
 
@@ -539,7 +587,7 @@ func (s *Store) refresh(r *request, was, now int64) {
 	if facts == nil || facts.version != was {
 		return // what is there is seen to be old by its version
 	}
-	if r.states != nil {
+	if r.states != nil || len(r.ready) > 0 {
 		s.cache.drop(st.Subject)
 		return
 	}
@@ -568,35 +616,4 @@ func (s *Store) keepMark(subject, authenticator string, spent int64) {
 		}
 	}
 	s.unfoldedMarks[subject] = append(list, mark{authenticator, spent})
-}
-
-// maxChallenges bounds the challenges that wait at the same time. Beyond it the
-// oldest is given up: whoever opens so many at once pushes out only logins that
-// have waited longer than they take.
-const maxChallenges = 1 << 18
-
-// keepChallenge keeps a challenge that was written. mu must be held.
-func (s *Store) keepChallenge(c *challenge) {
-	w := &s.w
-	s.challenges[c.ID] = c
-	w.waiting = append(w.waiting, c)
-	for len(s.challenges) > maxChallenges {
-		s.dropOldest()
-	}
-	// Those that were answered leave their place in the queue behind.
-	if len(w.waiting) > 2*len(s.challenges)+1024 {
-		w.waiting = slices.DeleteFunc(w.waiting, func(c *challenge) bool { return c.closed })
-	}
-}
-
-// dropOldest gives up the oldest challenge. mu must be held.
-func (s *Store) dropOldest() {
-	w := &s.w
-	c := w.waiting[0]
-	w.waiting[0] = nil
-	w.waiting = w.waiting[1:]
-	if !c.closed {
-		delete(s.challenges, c.ID)
-		w.dropped = append(w.dropped, c.seq)
-	}
 }

@@ -60,6 +60,8 @@ const (
 	flagBlocked
 )
 
+const flagRewound = 1 // of an authenticator
+
 // pack packs an account and its authenticators.
 func pack(a *auth.Account, held []sealedAuthenticator) string {
 	b := make([]byte, 0, 512)
@@ -86,6 +88,11 @@ func pack(a *auth.Account, held []sealedAuthenticator) string {
 		b = packString(b, h.Label)
 		b = packString(b, h.Serial)
 		b = binary.AppendVarint(b, micros(h.Created))
+		var flags byte
+		if h.Rewound {
+			flags |= flagRewound
+		}
+		b = append(b, flags)
 		b = binary.AppendUvarint(b, uint64(len(h.sealed)))
 		b = append(b, h.sealed...)
 	}
@@ -182,6 +189,7 @@ func (u *unpacker) skipAccount() {
 func (u *unpacker) authenticator(a *auth.Authenticator) (sealed string) {
 	a.ID, a.Factor, a.Label, a.Serial = u.string(), u.string(), u.string(), u.string()
 	a.Created = timeOf(u.varint())
+	a.Rewound = u.octet()&flagRewound != 0
 	return u.string()
 }
 

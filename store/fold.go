@@ -63,7 +63,7 @@ func (u *unfolded) drop(n int) {
 func (s *Store) restless() bool {
 	w := &s.w
 	return s.failure.Load() == nil &&
-		(w.unfolded.len() > 0 || len(w.dropped) > 0 || w.purgeAt != "" || w.purgeDue() || s.expired() > 0)
+		(w.unfolded.len() > 0 || len(w.leftovers) > 0 || w.purgeAt != "" || w.purgeDue() || s.expired())
 }
 
 // background does one piece of what can wait.
@@ -375,9 +375,6 @@ func (s *Store) dropMark(r *unfoldedRow) {
 }
 
 const (
-	// challengeGrace is how long a challenge is kept after it has expired, so
-	// that a late answer is told apart from a made-up one.
-	challengeGrace = int64(10 * time.Minute / time.Microsecond)
 	// unknownLife is how long failures of a name that nobody has are kept after
 	// the last one. Those of accounts are kept for good.
 	unknownLife = int64(24 * time.Hour / time.Microsecond)
@@ -391,46 +388,21 @@ func (w *writer) purgeDue() bool {
 	return w.lastTime-w.lastPurge >= purgeEvery || w.lastTime < w.lastPurge
 }
 
-// expired returns how many challenges at the front of the queue can go.
-func (s *Store) expired() int {
-	w := &s.w
-	n := 0
-	for n < len(w.waiting) && n < purgeChunk {
-		c := w.waiting[n]
-		if !c.closed && micros(c.Expires)+challengeGrace > w.lastTime {
-			break
-		}
-		n++
-	}
-	return n
-}
-
-// purge removes one chunk of what is not needed any more: challenges that
-// nobody answered, and old counts of names that nobody has.
+// purge removes one chunk of what is not needed any more: challenges and cache
+// entries that have expired, and old counts of names that nobody has.
 func (s *Store) purge() {
 	w := &s.w
-	if n := s.expired(); n > 0 {
-		s.mu.Lock()
-		for range n {
-			s.dropOldest()
-		}
-		s.mu.Unlock()
-	}
-	if n := min(len(w.dropped), purgeChunk); n > 0 {
-		err := w.transaction(func() error {
-			for _, seq := range w.dropped[:n] {
-				if _, err := w.exec(deleteChallenge, seq); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			s.putOff("remove expired challenges", err)
+	s.mu.Lock()
+	s.expire(purgeChunk)
+	s.mu.Unlock()
+	if len(w.leftovers) > 0 {
+		w.swept = 0
+		if err := w.transaction(func() error { return w.removeLeftovers(purgeChunk) }); err != nil {
+			s.putOff("remove what has expired", err)
 			return
 		}
 		s.transactions.Add(1)
-		w.dropped = append(w.dropped[:0], w.dropped[n:]...)
+		w.leftoversRemoved()
 		return
 	}
 	if w.purgeAt == "" {

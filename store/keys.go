@@ -34,8 +34,8 @@ func (s *Store) loadKeys(kek seal.KEK) error {
 	return nil
 }
 
-func (w *writer) wrappedKeys() (ids []int64, wrapped [][]byte, err error) {
-	err = w.query(`SELECT id, wrapped FROM data_key ORDER BY id`, func(rows *sql.Rows) error {
+func (s *session) wrappedKeys() (ids []int64, wrapped [][]byte, err error) {
+	err = s.query(`SELECT id, wrapped FROM data_key ORDER BY id`, func(rows *sql.Rows) error {
 		var id int64
 		var b []byte
 		if err := rows.Scan(&id, &b); err != nil {
@@ -47,9 +47,9 @@ func (w *writer) wrappedKeys() (ids []int64, wrapped [][]byte, err error) {
 	return ids, wrapped, err
 }
 
-func (w *writer) addKeys(last int64, added [][]byte) error {
+func (s *session) addKeys(last int64, added [][]byte) error {
 	for i, b := range added {
-		if _, err := w.exec(`INSERT INTO data_key (id, wrapped) VALUES ($1, $2)`, last+1+int64(i), b); err != nil {
+		if _, err := s.exec(`INSERT INTO data_key (id, wrapped) VALUES ($1, $2)`, last+1+int64(i), b); err != nil {
 			return err
 		}
 	}

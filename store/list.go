@@ -27,11 +27,12 @@ type authenticatorRow struct {
 	serial     sql.NullString
 	created    int64
 	state      []byte
+	rewound    bool
 	markOrNull sql.NullInt64
 }
 
 func (r *authenticatorRow) fields() []any {
-	return []any{&r.place, &r.id, &r.account, &r.factor, &r.label, &r.serial, &r.created, &r.state, &r.markOrNull}
+	return []any{&r.place, &r.id, &r.account, &r.factor, &r.label, &r.serial, &r.created, &r.state, &r.rewound, &r.markOrNull}
 }
 
 // authenticator returns the row's authenticator without its state, with the
@@ -39,7 +40,7 @@ func (r *authenticatorRow) fields() []any {
 func (r *authenticatorRow) authenticator() auth.Authenticator {
 	a := auth.Authenticator{
 		ID: r.id, Account: r.account.String, Factor: r.factor, Label: r.label, Serial: r.serial.String,
-		Created: timeOf(r.created), Mark: auth.NoMark,
+		Created: timeOf(r.created), Mark: auth.NoMark, Rewound: r.rewound,
 	}
 	if r.markOrNull.Valid {
 		a.Mark = r.markOrNull.Int64
@@ -246,9 +247,14 @@ func (s *Store) events(ctx context.Context, f admin.EventFilter) ([]auth.Event, 
 	if err := tx.QueryRowContext(ctx, selectMeta, "indexed").Scan(&indexed); err != nil {
 		return nil, err
 	}
+	// The indexes may still speak of events that were deleted.
+	var cut sql.NullInt64
+	if err := tx.QueryRowContext(ctx, selectCut, chainCut).Scan(&cut); err != nil {
+		return nil, err
+	}
 	q := eventQuery{
 		tx:      tx,
-		subject: f.Subject, outcome: int64(f.Outcome), after: position(f.After),
+		subject: f.Subject, outcome: int64(f.Outcome), after: max(position(f.After), cut.Int64),
 		since: math.MinInt64, newest: f.Newest, left: limitOf(f.Limit),
 	}
 	if !f.Since.IsZero() {
@@ -472,8 +478,13 @@ func (q *eventQuery) take(seq int64, line string) error {
 	return nil
 }
 
+// A querier is a database or a transaction.
+type querier interface {
+	QueryContext(ctx context.Context, text string, args ...any) (*sql.Rows, error)
+}
+
 // collect runs a query and returns its rows.
-func collect[T any](ctx context.Context, db *sql.DB, scan func(*sql.Rows) (T, error), text string, args ...any) ([]T, error) {
+func collect[T any](ctx context.Context, db querier, scan func(*sql.Rows) (T, error), text string, args ...any) ([]T, error) {
 	rows, err := db.QueryContext(ctx, text, args...)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,8 +20,17 @@ import (
 type model struct {
 	accounts   map[string]*modelAccount // by ID
 	throttles  map[string]auth.Throttle
-	challenges map[auth.ChallengeID]string // subject
+	challenges []modelChallenge             // in the order in which they were opened
+	cached     map[string]map[string]uint64 // event by subject and key
+	bypasses   map[string]string            // ID by account
+	answers    map[string]uint64            // event by request
 	events     []auth.Event
+}
+
+type modelChallenge struct {
+	id, login auth.ChallengeID
+	subject   string
+	settled   uint64 // by this event
 }
 
 type modelAccount struct {
@@ -49,9 +59,11 @@ func TestModel(t *testing.T) {
 		}
 		defer func() { s.Close() }()
 		m := &model{
-			accounts:   make(map[string]*modelAccount),
-			throttles:  make(map[string]auth.Throttle),
-			challenges: make(map[auth.ChallengeID]string),
+			accounts:  make(map[string]*modelAccount),
+			throttles: make(map[string]auth.Throttle),
+			cached:    make(map[string]map[string]uint64),
+			bypasses:  make(map[string]string),
+			answers:   make(map[string]uint64),
 		}
 		names := []string{"a", "b", "c", "d", "e", "f"}
 		name := rapid.SampledFrom(names)
@@ -61,6 +73,7 @@ func TestModel(t *testing.T) {
 		take := func(t *rapid.T) (auth.Facts, auth.Query) {
 			q := auth.Query{Names: rapid.SliceOfNDistinct(name, 1, 3, rapid.ID).Draw(t, "names"), State: auth.ChallengeID(fmt.Sprint("c", max(0, next-rapid.IntRange(0, 3).Draw(t, "age"))))}
 			q.Unknown = "?" + q.Names[len(q.Names)-1]
+			q.Request = fmt.Sprint("r", max(0, next-rapid.IntRange(0, 3).Draw(t, "request")))
 			f, err := s.Snapshot(context.Background(), q, rapid.Bool().Draw(t, "fresh"))
 			if err != nil {
 				t.Fatal(err)
@@ -96,6 +109,20 @@ func TestModel(t *testing.T) {
 			}
 			if rapid.Bool().Draw(t, "opens") {
 				st.Open = &auth.OpenChallenge{ID: auth.ChallengeID(fmt.Sprint("c", next)), Subject: f.Subject, Client: "x", Expires: epoch.Add(time.Hour * 1000)}
+				if len(f.Logins) > 0 && rapid.Bool().Draw(t, "again") {
+					st.Open.Login = rapid.SampledFrom(f.Logins).Draw(t, "login").Login
+				}
+			}
+			st.Purge = rapid.IntRange(0, 3).Draw(t, "purges") == 0
+			if rapid.IntRange(0, 3).Draw(t, "caches") == 0 {
+				st.Cache = []auth.CacheEntry{{Key: rapid.SampledFrom([]string{"k1", "k2"}).Draw(t, "key"), From: epoch, Until: epoch.Add(time.Hour * 1000)}}
+			}
+			if f.Bypass != nil && rapid.Bool().Draw(t, "bypasses") {
+				st.Bypass = f.Bypass.ID
+			}
+			if rapid.Bool().Draw(t, "answers") {
+				st.Event.Request = fmt.Sprint("r", next)
+				st.Event.Verdict = rapid.SampledFrom([]auth.Verdict{auth.Accept, auth.Reject, auth.Challenge}).Draw(t, "verdict")
 			}
 			return st
 		}
@@ -206,6 +233,7 @@ func TestModel(t *testing.T) {
 					t.Fatal(err)
 				}
 				m.accounts[id].names, m.accounts[id].enabled = own, !m.accounts[id].enabled
+				m.void(id)
 			},
 			"hand over": func(t *rapid.T) {
 				from, to := m.some(t), m.some(t)
@@ -224,6 +252,8 @@ func TestModel(t *testing.T) {
 				}}); err != nil {
 					t.Fatal(err)
 				}
+				m.void(from)
+				m.void(to)
 				m.accounts[from].held = slices.Delete(slices.Clone(held), i, i+1)
 				m.accounts[to].held = append(slices.Clone(m.accounts[to].held), x)
 				slices.SortFunc(m.accounts[to].held, func(a, b modelAuthenticator) int { return m.place(a.id) - m.place(b.id) })
@@ -234,6 +264,51 @@ func TestModel(t *testing.T) {
 					t.Fatal(err)
 				}
 				delete(m.throttles, id)
+				m.void(id)
+			},
+			"bypass": func(t *rapid.T) {
+				id := m.some(t)
+				if rapid.Bool().Draw(t, "remove") {
+					err := apply(t, admin.RemoveBypass{Account: id})
+					if had := m.bypasses[id] != ""; had != (err == nil) || !had && !errors.Is(err, admin.ErrNotFound) {
+						t.Fatalf("taking back a bypass (%t) = %v", had, err)
+					}
+					delete(m.bypasses, id)
+					return
+				}
+				next++
+				if err := apply(t, admin.AddBypass{Bypass: auth.Bypass{ID: fmt.Sprint("b", next), Account: id, From: epoch, Until: epoch.Add(time.Hour)}}); err != nil {
+					t.Fatal(err)
+				}
+				m.bypasses[id] = fmt.Sprint("b", next)
+			},
+			"purge": func(t *rapid.T) {
+				subject := ""
+				if rapid.Bool().Draw(t, "one") {
+					subject = m.some(t)
+				}
+				if err := apply(t, admin.PurgeCache{Subject: subject}); err != nil {
+					t.Fatal(err)
+				}
+				if subject == "" {
+					clear(m.cached)
+				}
+				delete(m.cached, subject)
+			},
+			"watch": func(t *rapid.T) {
+				id := m.some(t)
+				moved, stop := s.Watch(id)
+				defer stop()
+				if err := apply(t, admin.ResetThrottle{Subject: id}); err != nil {
+					t.Fatal(err)
+				}
+				delete(m.throttles, id)
+				m.void(id)
+				select {
+				case <-moved:
+				default:
+					t.Fatal("a change did not wake who watches")
+				}
 			},
 			"fold": func(t *rapid.T) {
 				n := rapid.IntRange(1, 20).Draw(t, "rows")
@@ -317,9 +392,32 @@ func (m *model) commit(st auth.Settlement, seq uint64) {
 			}
 		}
 	}
-	delete(m.challenges, st.Close)
+	if st.Close != "" {
+		i := slices.IndexFunc(m.challenges, func(c modelChallenge) bool { return c.id == st.Close })
+		login := m.challenges[i].login
+		for i := range m.challenges {
+			if c := &m.challenges[i]; c.subject == st.Subject && c.login == login && c.settled == 0 {
+				c.settled = seq
+			}
+		}
+	}
 	if st.Open != nil {
-		m.challenges[st.Open.ID] = st.Subject
+		m.challenges = append(m.challenges, modelChallenge{st.Open.ID, cmp.Or(st.Open.Login, st.Open.ID), st.Subject, 0})
+	}
+	if st.Purge {
+		delete(m.cached, st.Subject)
+	}
+	for _, e := range st.Cache {
+		if m.cached[st.Subject] == nil {
+			m.cached[st.Subject] = make(map[string]uint64)
+		}
+		m.cached[st.Subject][e.Key] = seq
+	}
+	if st.Bypass != "" {
+		delete(m.bypasses, st.Subject)
+	}
+	if st.Event.Request != "" && st.Event.Verdict != auth.Challenge {
+		m.answers[st.Event.Request] = seq
 	}
 	st.Event.Seq = seq
 	m.events = append(m.events, st.Event)
@@ -340,9 +438,39 @@ func (m *model) check(t *rapid.T, q auth.Query, f auth.Facts) {
 	if f.Throttle != m.throttles[subject] {
 		t.Fatalf("throttle of %s = %+v, want %+v", subject, f.Throttle, m.throttles[subject])
 	}
-	if open := m.challenges[q.State] == subject; open != (f.Challenge != nil) {
+	open := slices.ContainsFunc(m.challenges, func(c modelChallenge) bool {
+		return c.id == q.State && c.subject == subject && c.settled == 0
+	})
+	if open != (f.Challenge != nil) {
 		t.Fatalf("challenge %s of %s = %+v, want %t", q.State, subject, f.Challenge, open)
 	}
+	var logins, want []modelChallenge
+	for _, c := range f.Logins {
+		l := modelChallenge{id: c.ID, login: c.Login, subject: c.Subject}
+		if c.Settled != nil {
+			l.settled = c.Settled.Seq
+		}
+		logins = append(logins, l)
+	}
+	for _, c := range m.challenges {
+		if c.subject == subject {
+			want = append(want, c)
+		}
+	}
+	if !slices.Equal(logins, want) {
+		t.Fatalf("logins of %s = %+v, want %+v", subject, logins, want)
+	}
+	cached := make(map[string]uint64)
+	for _, e := range f.Cached {
+		cached[e.Key] = e.Seq
+	}
+	if !maps.Equal(cached, m.cached[subject]) {
+		t.Fatalf("cache entries of %s = %v, want %v", subject, cached, m.cached[subject])
+	}
+	if f.Bypass == nil && m.bypasses[subject] != "" || f.Bypass != nil && f.Bypass.ID != m.bypasses[subject] {
+		t.Fatalf("bypass of %s = %+v, want %q", subject, f.Bypass, m.bypasses[subject])
+	}
+	m.checkAnswer(t, q, subject, f.Answered)
 	a := m.accounts[subject]
 	if a == nil {
 		if f.Account != nil || f.Authenticators != nil {
@@ -360,6 +488,30 @@ func (m *model) check(t *rapid.T, q auth.Query, f auth.Facts) {
 	if !slices.Equal(got, a.held) {
 		t.Fatalf("authenticators of %s = %+v, want %+v", subject, got, a.held)
 	}
+}
+
+// checkAnswer checks the answer to a request against the events: time is that of
+// the newest, and a clock that went far back may have forgotten it.
+func (m *model) checkAnswer(t *rapid.T, q auth.Query, subject string, got *auth.Answered) {
+	seq := m.answers[q.Request]
+	if got != nil {
+		if seq == 0 || got.Seq != seq || m.events[seq-1].Subject != subject || m.events[seq-1].Outcome != got.Outcome || m.events[seq-1].Verdict != got.Verdict {
+			t.Fatalf("answer to %s of %s = %+v, want event %d", q.Request, subject, got, seq)
+		}
+		if now := m.events[len(m.events)-1].Time; now.Sub(got.Time) >= auth.AnsweredLife {
+			t.Fatalf("answer to %s is of %s, %s old", q.Request, got.Time, now.Sub(got.Time))
+		}
+		return
+	}
+	if seq == uint64(len(m.events)) && seq > 0 && m.events[seq-1].Subject == subject {
+		t.Fatalf("the newest answer, to %s of %s, is forgotten", q.Request, subject)
+	}
+}
+
+// void is what a change of an account, its authenticators or failures does.
+func (m *model) void(subject string) {
+	delete(m.cached, subject)
+	m.challenges = slices.DeleteFunc(m.challenges, func(c modelChallenge) bool { return c.subject == subject && c.settled == 0 })
 }
 
 func (m *model) checkEvents(t *rapid.T, f admin.EventFilter, list []auth.Event) {

@@ -23,6 +23,7 @@ import (
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
 
+	"sallyport/admin"
 	"sallyport/auth"
 	"sallyport/seal"
 )
@@ -64,6 +65,12 @@ func open(ctx context.Context, o Options, dial dialer) (*Store, error) {
 		versions:      make(map[string]int64),
 		unfoldedMarks: make(map[string][]mark),
 		challenges:    make(map[auth.ChallengeID]*challenge),
+		logins:        make(map[string][]*challenge),
+		exemptions:    make(map[string]*exemption),
+		answers:       newAnswers(),
+		watches:       make(map[string]*watch),
+		node:          admin.Node{Name: o.Node, Version: o.Version},
+		now:           o.Now,
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -77,6 +84,9 @@ func open(ctx context.Context, o Options, dial dialer) (*Store, error) {
 		return nil, fmt.Errorf("store: open %s: %w", o.Dir, err)
 	}
 	go s.commitAll()
+	if s.node.Name != "" {
+		go s.beat()
+	}
 	return s, nil
 }
 
@@ -296,12 +306,15 @@ func (s *Store) load(kek seal.KEK) error {
 		}
 	}
 	w.lastHour = math.MinInt64
+	if err := s.loadChain(); err != nil {
+		return fmt.Errorf("read the chain of events: %w", err)
+	}
 	// Every settlement and change so far has moved something once. So a
 	// version of before this start is as good as it was then.
 	s.clock = w.lastEvent + w.lastAct
 	s.floor, s.unknownFloor = s.clock, s.clock
 
-	settings, err := s.loadSettings()
+	settings, err := loadSettings(&s.w.session, s.ring)
 	if err != nil {
 		return err
 	}
@@ -309,18 +322,16 @@ func (s *Store) load(kek seal.KEK) error {
 	if err := s.loadTail(); err != nil {
 		return fmt.Errorf("read back the newest events: %w", err)
 	}
+	if err := s.loadAnswers(); err != nil {
+		return fmt.Errorf("read back the newest answers: %w", err)
+	}
 	if err := s.loadChallenges(); err != nil {
-		return fmt.Errorf("read open challenges: %w", err)
+		return fmt.Errorf("read challenges: %w", err)
 	}
-	return nil
-}
-
-func (w *writer) meta(name string) (value int64, err error) {
-	found, err := w.one(selectMeta, []any{name}, &value)
-	if err == nil && !found {
-		err = errDamaged
+	if err := s.loadExemptions(); err != nil {
+		return err
 	}
-	return value, err
+	return s.joinNodes()
 }
 
 // markClean notes whether the database is at rest.
@@ -335,7 +346,7 @@ func (s *Store) markClean(clean int64) error {
 // has ended without Close; the events are too many for that.
 var decisive = []string{
 	"meta", "data_key", "account", "name", "authenticator", "spent", "throttle", "challenge",
-	"application", "client", "account_group",
+	"application", "client", "account_group", "rule", "trusted_ip", "cache_rule", "bypass", "cache_entry", "chain",
 }
 
 func (w *writer) quickCheck() error {
@@ -363,6 +374,11 @@ func (s *Store) loadTail() error {
 		return err
 	}
 	next := min(folded, w.indexed, max(w.lastEvent-1, 0)) // the newest in any case, for its time
+	if w.cut > next {
+		// Deleted events are in no index that is made from now on.
+		next = w.cut
+		w.subjects = make([]string, max(w.cut-w.indexed, 0))
+	}
 	err = w.query(selectEvents, func(rows *sql.Rows) error {
 		var first, last int64
 		var body string
@@ -402,23 +418,4 @@ func (s *Store) loadTail() error {
 		err = errDamaged
 	}
 	return err
-}
-
-func (s *Store) loadChallenges() error {
-	w := &s.w
-	return w.query(`SELECT seq, id, subject, client, proven, expires_us FROM challenge ORDER BY seq`, func(rows *sql.Rows) error {
-		var c challenge
-		var id, proven string
-		var expires int64
-		err := rows.Scan(&c.seq, &id, &c.Subject, &c.Client, &proven, &expires)
-		if err != nil {
-			return err
-		}
-		c.ID, c.Expires = auth.ChallengeID(id), timeOf(expires)
-		if c.Proven, err = stringsOf(proven); err != nil {
-			return err
-		}
-		s.keepChallenge(&c)
-		return nil
-	})
 }

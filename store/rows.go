@@ -17,7 +17,7 @@ const (
 	selectName  = `SELECT account FROM name WHERE name = $1`
 	selectFacts = `SELECT ` + accountColumns + `,
 			t.know_failures, t.know_until_us, t.have_failures, t.have_until_us,
-			x.id, x.factor, x.label, x.serial, x.created_us, x.state, p.mark
+			x.id, x.factor, x.label, x.serial, x.created_us, x.state, x.rewound, p.mark
 		FROM account a
 		LEFT JOIN throttle t ON t.subject = a.id
 		LEFT JOIN authenticator x ON x.account = a.id
@@ -25,7 +25,7 @@ const (
 		WHERE a.id = $1 ORDER BY x.place`
 	selectThrottle = `SELECT know_failures, know_until_us, have_failures, have_until_us FROM throttle WHERE subject = $1`
 
-	insertEvents = `INSERT INTO event (last, first, body) VALUES ($1, $2, $3)`
+	insertEvents = `INSERT INTO event (last, first, body, hash) VALUES ($1, $2, $3, $4)`
 	// The row that holds an event, if it is there, and the rows that follow.
 	selectEvent  = `SELECT last, first, body FROM event WHERE last >= $1 ORDER BY last LIMIT 1`
 	selectEvents = `SELECT last, first, body FROM event WHERE last > $1 AND last < $2 ORDER BY last`
@@ -40,7 +40,10 @@ const (
 	upsertSpentTail = `
 		ON CONFLICT (authenticator) DO UPDATE SET mark = excluded.mark WHERE excluded.mark > spent.mark`
 	updateState     = `UPDATE authenticator SET state = $1 WHERE id = $2 AND account = $3`
-	insertChallenge = `INSERT INTO challenge (seq, id, subject, client, proven, expires_us) VALUES ($1, $2, $3, $4, $5, $6)`
+	updateRewound   = `UPDATE authenticator SET rewound = FALSE WHERE id = $1`
+	insertChallenge = `INSERT INTO challenge (seq, id, subject, client, proven, expires_us, login, application, origin, session, asked_us, settled)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, '')`
+	settleChallenge = `UPDATE challenge SET settled = $1 WHERE seq = $2`
 	deleteChallenge = `DELETE FROM challenge WHERE seq = $1`
 
 	// Both may be there already, from a fold that a restart began again.
@@ -52,7 +55,7 @@ const (
 	updateMeta        = `UPDATE meta SET value = $2 WHERE name = $1`
 	selectMeta        = `SELECT value FROM meta WHERE name = $1`
 
-	authenticatorColumns = `x.place, x.id, x.account, x.factor, x.label, x.serial, x.created_us, x.state, p.mark`
+	authenticatorColumns = `x.place, x.id, x.account, x.factor, x.label, x.serial, x.created_us, x.state, x.rewound, p.mark`
 	authenticatorTables  = ` FROM authenticator x LEFT JOIN spent p ON p.authenticator = x.id `
 )
 

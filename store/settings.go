@@ -6,17 +6,17 @@ import (
 	"fmt"
 
 	"sallyport/auth"
+	"sallyport/seal"
 )
 
 const (
-	selectClients = `SELECT id, name, door, application, source, mode, password, secrets, lax, rate, attributes, created_us FROM client`
+	selectClients = `SELECT id, name, door, application, source, mode, password, secrets, lax, rate, attributes, created_us, origin FROM client`
 	selectGroups  = `SELECT name, attributes, created_us FROM account_group`
 )
 
-// loadSettings reads all settings on the writer's connection, within the
-// transaction that is open there, if one is.
-func (s *Store) loadSettings() (*auth.Settings, error) {
-	w := &s.w
+// loadSettings reads all settings, within the transaction that is open on the
+// session, if one is.
+func loadSettings(w *session, ring *seal.Keyring) (*auth.Settings, error) {
 	version, err := w.meta("settings")
 	if err != nil {
 		return nil, err
@@ -38,7 +38,7 @@ func (s *Store) loadSettings() (*auth.Settings, error) {
 		if err := rows.Scan(row.fields()...); err != nil {
 			return err
 		}
-		c, err := s.client(&row)
+		c, err := row.client(ring)
 		settings.Clients = append(settings.Clients, c)
 		return err
 	})
@@ -57,6 +57,9 @@ func (s *Store) loadSettings() (*auth.Settings, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read groups: %w", err)
 	}
+	if err := loadPolicy(w, settings); err != nil {
+		return nil, err
+	}
 	return settings.Index(), nil
 }
 
@@ -68,28 +71,30 @@ type clientRow struct {
 	rate                                                int64
 	attributes                                          string
 	created                                             int64
+	origin                                              string
 }
 
 // fields returns where the columns of selectClients are scanned to.
 func (r *clientRow) fields() []any {
 	return []any{
 		&r.id, &r.name, &r.door, &r.application, &r.source, &r.mode, &r.password,
-		&r.secrets, &r.lax, &r.rate, &r.attributes, &r.created,
+		&r.secrets, &r.lax, &r.rate, &r.attributes, &r.created, &r.origin,
 	}
 }
 
 // client returns the client of a row, its secrets opened.
-func (s *Store) client(r *clientRow) (auth.Client, error) {
+func (r *clientRow) client(ring *seal.Keyring) (auth.Client, error) {
 	c := auth.Client{
 		ID: r.id, Name: r.name, Door: r.door, Application: r.application, Source: r.source,
 		Mode: auth.Mode(r.mode), Password: auth.PasswordRule(r.password),
 		LaxMessageAuthenticator: r.lax, RatePerSecond: int(r.rate), Created: timeOf(r.created),
+		Origin: auth.OriginRule(r.origin),
 	}
 	var err error
 	if c.Attributes, err = attributesOf(r.attributes); err != nil {
 		return c, fmt.Errorf("decode attributes of client %s: %w", r.name, err)
 	}
-	plain, err := s.ring.Open(secretsBinding(r.id), r.secrets)
+	plain, err := ring.Open(secretsBinding(r.id), r.secrets)
 	if err != nil {
 		return c, fmt.Errorf("open secrets of client %s: %w", r.name, err)
 	}

@@ -70,7 +70,7 @@ func (s *Store) present(q auth.Query, f *auth.Facts, marks []int64) (*entry, []i
 	e.use()
 	f.Subject, f.Version = e.subject, e.version
 	f.Throttle = e.throttle.throttle()
-	f.Challenge = s.openChallenge(q.State, f.Subject)
+	s.moving(q, f)
 	return e, append(marks, e.marks...)
 }
 
@@ -88,18 +88,15 @@ func (s *Store) find(q auth.Query) *entry {
 	return s.cache.subjects[q.Unknown]
 }
 
-// openChallenge returns a copy of the challenge of that ID if it belongs to
-// subject. mu must be held.
-func (s *Store) openChallenge(id auth.ChallengeID, subject string) *auth.OpenChallenge {
-	if id == "" {
-		return nil
+// moving adds to f what is kept of its subject beside the cache: challenges,
+// exemptions and answers. mu must be held.
+func (s *Store) moving(q auth.Query, f *auth.Facts) {
+	s.asked(q.State, f)
+	f.Cached, f.Bypass, f.Answered = nil, nil, nil
+	s.exempt(f)
+	if q.Request != "" {
+		f.Answered = s.answers.find(f.Subject, q.Request, s.w.lastTime)
 	}
-	c, ok := s.challenges[id]
-	if !ok || c.Subject != subject {
-		return nil
-	}
-	found := c.OpenChallenge
-	return &found
 }
 
 // read answers q from the database and remembers the answer.
@@ -123,7 +120,7 @@ func (s *Store) read(ctx context.Context, q auth.Query, f *auth.Facts) error {
 
 		s.mu.RLock()
 		f.Version = s.version(f.Subject)
-		f.Challenge = s.openChallenge(q.State, f.Subject)
+		s.moving(q, f)
 		unfolded := append([]mark(nil), s.unfoldedMarks[f.Subject]...)
 		s.mu.RUnlock()
 
@@ -205,9 +202,10 @@ func (s *Store) readAccount(ctx context.Context, id string, e *entry) (found boo
 			id, factor, label, serial sql.NullString
 			created, mark             sql.NullInt64
 			state                     []byte
+			rewound                   sql.NullBool
 		}
 		err := rows.Scan(append(row.fields(), &t[0], &t[1], &t[2], &t[3],
-			&a.id, &a.factor, &a.label, &a.serial, &a.created, &a.state, &a.mark)...)
+			&a.id, &a.factor, &a.label, &a.serial, &a.created, &a.state, &a.rewound, &a.mark)...)
 		if err != nil {
 			return false, err
 		}
@@ -225,7 +223,7 @@ func (s *Store) readAccount(ctx context.Context, id string, e *entry) (found boo
 			held = append(held, sealedAuthenticator{
 				Authenticator: auth.Authenticator{
 					ID: a.id.String, Factor: a.factor.String, Label: a.label.String,
-					Serial: a.serial.String, Created: timeOf(a.created.Int64),
+					Serial: a.serial.String, Created: timeOf(a.created.Int64), Rewound: a.rewound.Bool,
 				},
 				sealed: a.state,
 			})

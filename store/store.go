@@ -27,6 +27,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"sallyport/admin"
 	"sallyport/auth"
@@ -49,6 +50,12 @@ type Options struct {
 	// smallest in force; 0 for that of auth.DefaultLimits. Counts of unknown
 	// names that have reached it are kept for good, smaller ones for a day.
 	StopAt int
+	// Node and Version are the names of this process and of the program in the
+	// list of nodes; without a Node, there is no row for it.
+	Node, Version string
+	// Now is asked when this node was last seen; nil takes the time of the
+	// newest event.
+	Now func() time.Time
 }
 
 // A Store implements auth.Store and admin.Store. All methods may be called
@@ -56,6 +63,8 @@ type Options struct {
 type Store struct {
 	dir    string
 	log    *slog.Logger
+	node   admin.Node
+	now    func() time.Time
 	stopAt int64
 	lock   *os.File
 	dial   dialer
@@ -88,6 +97,10 @@ type Store struct {
 	unknowns      int              // how many of versions are of names that nobody has
 	unfoldedMarks map[string][]mark
 	challenges    map[auth.ChallengeID]*challenge
+	logins        map[string][]*challenge // by subject, in the order in which they were opened
+	exemptions    map[string]*exemption   // by subject
+	answers       answers
+	watches       map[string]*watch // by subject
 
 	w writer // the committer's own
 
@@ -215,6 +228,7 @@ func (s *Store) move(subject string) int64 {
 		s.unknowns++
 	}
 	s.versions[subject] = s.clock
+	s.wake(subject)
 	return s.clock
 }
 
@@ -223,6 +237,11 @@ func (s *Store) forgetUnknowns() {
 	for subject := range s.versions {
 		if unknown(subject) {
 			delete(s.versions, subject)
+		}
+	}
+	for subject := range s.watches {
+		if unknown(subject) {
+			s.wake(subject)
 		}
 	}
 	s.unknowns = 0

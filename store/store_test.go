@@ -96,6 +96,12 @@ func TestStore(t *testing.T) {
 					Store:     r.store,
 					Reopen:    func(t *testing.T) authtest.FullStore { return r.reopen(t) },
 					FailWrite: r.faults.failWrite,
+					Node:      o.Node,
+					Mutate: func(t *testing.T, statement string) {
+						if _, err := r.database(t).Exec(statement); err != nil {
+							t.Fatal(err)
+						}
+					},
 					SwapStates: func(t *testing.T, a, b string) authtest.FullStore {
 						if err := r.store.Close(); err != nil {
 							t.Fatal(err)
@@ -107,9 +113,9 @@ func TestStore(t *testing.T) {
 			})
 		}
 	}
-	t.Run("with a cache", suite(Options{}))
+	t.Run("with a cache", suite(Options{Node: "one", Version: "1.2.3"}))
 	// Nearly everything is read from the database.
-	t.Run("with a tiny cache", suite(Options{CacheEntries: 2}))
+	t.Run("with a tiny cache", suite(Options{CacheEntries: 2, Node: "one", Version: "1.2.3"}))
 }
 
 // swapStates puts the sealed states of two authenticators in each other's place.
@@ -132,6 +138,7 @@ func swapStates(t *testing.T, db *sql.DB, a, b string) {
 type faults struct {
 	left  atomic.Int64 // writes until the one that fails; 0 for none
 	fired atomic.Bool
+	text  atomic.Pointer[string] // of the statement that failed last
 	err   atomic.Pointer[error]  // what it fails with
 	more  string                 // added to the DSN
 	slow  atomic.Pointer[func()] // called before each COMMIT
@@ -157,6 +164,7 @@ func (f *faults) write(text string) error {
 		return nil
 	}
 	f.fired.Store(true)
+	f.text.Store(&text)
 	if p := f.err.Load(); p != nil {
 		return *p
 	}
@@ -823,7 +831,7 @@ func TestChallengesAreBounded(t *testing.T) {
 			s.w.lastChallenge++
 			s.keepChallenge(&challenge{
 				seq:           s.w.lastChallenge,
-				OpenChallenge: auth.OpenChallenge{ID: auth.ChallengeID(fmt.Sprint(i)), Subject: "?x", Expires: epoch},
+				OpenChallenge: auth.OpenChallenge{ID: auth.ChallengeID(fmt.Sprint(i)), Subject: fmt.Sprint("?", i/100), Expires: epoch},
 			})
 		}
 		if n := len(s.challenges); n != maxChallenges {
@@ -840,22 +848,24 @@ func TestChallengesAreBounded(t *testing.T) {
 }
 
 // TestAnsweredChallengesLeaveNothing checks that a stream of challenges does
-// not fill the memory while there is no quiet moment.
+// not fill the memory or the database while there is no quiet moment: those that
+// were answered go when they expire, however long one that was not stays.
 func TestAnsweredChallengesLeaveNothing(t *testing.T) {
 	r := newRig(t, Options{})
 	s := r.store
 	addAccounts(t, s, 1)
-	abandoned := auth.OpenChallenge{ID: "first", Subject: accountID(0), Expires: epoch.Add(time.Minute)} // stays at the front
+	abandoned := auth.OpenChallenge{ID: "first", Subject: accountID(0), Expires: epoch.Add(time.Hour)} // stays at the front
 	last := abandoned.ID
-	for i := range 3000 {
+	for i := range 4000 {
+		now := epoch.Add(time.Duration(i) * time.Second / 2)
 		f := mustSnapshot(t, s, query(0))
 		st := auth.Settlement{
 			Subject: f.Subject, Version: f.Version, Settings: f.Settings.Version,
-			Event: auth.Event{Time: epoch, Subject: f.Subject, Mark: auth.NoMark},
+			Event: auth.Event{Time: now, Subject: f.Subject, Mark: auth.NoMark},
 		}
 		open := abandoned
 		if i > 0 {
-			open.ID = auth.ChallengeID(fmt.Sprint(i))
+			open.ID, open.Expires = auth.ChallengeID(fmt.Sprint(i)), now.Add(30*time.Second)
 			if last != abandoned.ID {
 				st.Close = last
 			}
@@ -866,16 +876,31 @@ func TestAnsweredChallengesLeaveNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	var rows int
 	if err := s.exclusive(context.Background(), func() error {
-		if n := len(s.w.waiting); n > 1100 {
-			t.Errorf("%d challenges are remembered while two are open", n)
+		if n := len(s.w.waiting); n > 1300 {
+			t.Errorf("%d challenges are remembered while about 60 have not expired", n)
 		}
-		return nil
+		if n := len(s.challenges); n < 55 || n > 65 {
+			t.Errorf("%d challenges are kept, want the about 60 that have not expired", n)
+		}
+		_, err := s.w.one(`SELECT COUNT(*) FROM challenge`, nil, &rows)
+		return err
 	}); err != nil {
 		t.Fatal(err)
 	}
+	if rows > leftoversSoon+200 {
+		t.Errorf("%d challenges are in the database while about 60 have not expired", rows)
+	}
 	s = r.reopen(t)
-	if n := len(s.challenges); n != 2 {
-		t.Errorf("%d challenges are open after a restart, want 2", n)
+	f := mustSnapshot(t, s, query(0))
+	open := 0
+	for _, c := range f.Logins {
+		if c.Settled == nil {
+			open++
+		}
+	}
+	if open != 2 || len(f.Logins) < 55 || len(f.Logins) > 65 {
+		t.Errorf("%d challenges, %d of them open, after a restart; want about 60 and 2", len(f.Logins), open)
 	}
 }

@@ -12,9 +12,8 @@ import (
 // A writer is the one connection that changes the database, and what only the
 // committer knows. It is used by one goroutine at a time.
 type writer struct {
-	conn  *sql.Conn
-	stmts map[string]*sql.Stmt
-	args  []any
+	session
+	args []any
 
 	insertSubjects [2]*sql.Stmt // of indexRows rows
 	upsertMarks    [2]*sql.Stmt
@@ -24,7 +23,7 @@ type writer struct {
 	lastAct       int64
 	lastChallenge int64
 	lastPlace     int64
-	lastTime      int64 // of the newest event, microseconds
+	lastTime      int64 // of the newest event, microseconds; who only reads holds Store.mu
 	lastPurge     int64 // lastTime when old counts were last looked for
 	lastHour      int64 // newest hour that is known to be in event_hour
 
@@ -32,16 +31,29 @@ type writer struct {
 	indexed  int64        // number of the newest event in event_subject
 	subjects []string     // of the events after that, by number
 	folding  *foldRun     // under way, nil if none is
-	waiting  []*challenge // in the order of their numbers, closed ones included
-	dropped  []int64      // numbers of challenges that went unanswered and are still in the database
-	late     bool         // something in the background failed, and it was said
-	purgeAt  string       // where the search for old counts goes on, "" if none is under way
+	waiting  []*challenge // in the order of their numbers, some that are gone included
+	settled  []*challenge // in the order in which they were, some that are gone included
+	ends     cacheEnds    // of cache entries, some that are gone included
+	cached   int          // cache entries there are
+
+	leftovers []leftover          // rows that memory knows no more
+	swept     int                 // of the oldest leftovers, how many were removed in a transaction that is not durable yet
+	rewound   map[string]struct{} // authenticators that are rewound
+
+	chain    chainMAC
+	head     []byte // hash of the newest row of events, empty if there is none
+	nextHead []byte // of the newest row in a transaction that is not durable yet
+	cut      int64  // newest event that was deleted
+
+	late    bool   // something in the background failed, and it was said
+	purgeAt string // where the search for old counts goes on, "" if none is under way
 
 	// Scratch of one group.
 	moved    map[string]struct{}
 	accepted []*request
 	later    []*request
 	body     []byte
+	message  []byte
 }
 
 // indexRows are the rows that one INSERT carries. Sixteen rows at a time cost a
@@ -49,7 +61,7 @@ type writer struct {
 var indexRows = [2]int{16, 1}
 
 func newWriter(ctx context.Context, db *sql.DB) (writer, error) {
-	w := writer{stmts: make(map[string]*sql.Stmt), moved: make(map[string]struct{})}
+	w := writer{session: session{stmts: make(map[string]*sql.Stmt)}, moved: make(map[string]struct{}), rewound: make(map[string]struct{})}
 	var err error
 	if w.conn, err = db.Conn(ctx); err != nil {
 		return w, err
@@ -73,62 +85,6 @@ func (w *writer) close() error {
 		stmt.Close()
 	}
 	return w.conn.Close()
-}
-
-// prepare returns the statement of that text, prepared once.
-func (w *writer) prepare(text string) (*sql.Stmt, error) {
-	if stmt, ok := w.stmts[text]; ok {
-		return stmt, nil
-	}
-	// Writes are never cut short: nobody could say what became of them.
-	stmt, err := w.conn.PrepareContext(context.Background(), text)
-	if err != nil {
-		return nil, err
-	}
-	w.stmts[text] = stmt
-	return stmt, nil
-}
-
-// exec runs a statement and returns how many rows it changed.
-func (w *writer) exec(text string, args ...any) (int64, error) {
-	stmt, err := w.prepare(text)
-	if err != nil {
-		return 0, err
-	}
-	r, err := stmt.ExecContext(context.Background(), args...)
-	if err != nil {
-		return 0, err
-	}
-	return r.RowsAffected()
-}
-
-// query runs a query on the writer's connection, and so inside its
-// transaction, and calls scan for each row.
-func (w *writer) query(text string, scan func(*sql.Rows) error, args ...any) error {
-	stmt, err := w.prepare(text)
-	if err != nil {
-		return err
-	}
-	rows, err := stmt.QueryContext(context.Background(), args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := scan(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
-}
-
-// one scans the only row of a query into dest, or reports false.
-func (w *writer) one(text string, args []any, dest ...any) (found bool, err error) {
-	err = w.query(text, func(rows *sql.Rows) error {
-		found = true
-		return rows.Scan(dest...)
-	}, args...)
-	return found, err
 }
 
 // transaction runs work in a transaction that is durable when transaction

@@ -37,6 +37,14 @@ type StoreUnderTest struct {
 	// two authenticators in each other's place, as somebody could who can
 	// write the database but has no key.
 	SwapStates func(t *testing.T, a, b string) FullStore
+	// Mutate runs a statement on the database behind the store's back, as
+	// somebody could who can write it. The statement is one that SQLite and
+	// PostgreSQL both understand. Nil if the implementation keeps events
+	// elsewhere than in rows of a table event with columns last, first, body
+	// and hash.
+	Mutate func(t *testing.T, statement string)
+	// Node is the name under which Store enters itself in the list of nodes.
+	Node string
 }
 
 // TestStore is the conformance suite of auth.Store and admin.Store. open
@@ -72,6 +80,21 @@ func TestStore(t *testing.T, open func(t *testing.T) StoreUnderTest) {
 		{"acts are recorded in order", (*storeTest).record},
 		{"a backup is complete", (*storeTest).backup},
 		{"sealing again loses nothing", (*storeTest).reseal},
+		{"a settled challenge stays until it expires", (*storeTest).joined},
+		{"a change by an administrator ends logins and cache entries", (*storeTest).voids},
+		{"cache entries live until they end", (*storeTest).cached},
+		{"a bypass is spent once", (*storeTest).bypass},
+		{"who watches is woken", (*storeTest).watch},
+		{"a final answer is found again", (*storeTest).answered},
+		{"a rewound authenticator is one until it is used or found again", (*storeTest).rewound},
+		{"rules keep their order without gaps", (*storeTest).rules},
+		{"exemptions come back as they were", (*storeTest).exemptions},
+		{"the chain of events verifies and shows what was changed", (*storeTest).chain},
+		{"old events are deleted and nothing else", (*storeTest).retain},
+		{"a cursor never goes back", (*storeTest).cursors},
+		{"a lease has one holder", (*storeTest).leases},
+		{"readings replace older ones", (*storeTest).readings},
+		{"nodes enter themselves", (*storeTest).nodes},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			under := open(t)
@@ -422,7 +445,10 @@ func (t *storeTest) flood() {
 func (t *storeTest) challenge() {
 	t.account("alice")
 	t.account("bob")
-	open := auth.OpenChallenge{ID: "c1", Subject: "id-alice", Client: "nas", Proven: []string{"password"}, Expires: Epoch.Add(2 * time.Minute)}
+	open := auth.OpenChallenge{
+		ID: "c1", Login: "c1", Subject: "id-alice", Client: "nas", Application: "vpn", From: "192.0.2.7", Session: "port 7",
+		Proven: []string{"password"}, Asked: Epoch, Expires: Epoch.Add(2 * time.Minute),
+	}
 	s := settle(t.snapshot("alice"), auth.OATHCodePending)
 	s.Open = &open
 	t.commit(s)
@@ -538,6 +564,9 @@ func (t *storeTest) whole(step int64, closes, opens auth.ChallengeID) auth.Settl
 	s.Spend = append(s.Spend, auth.Spend{Authenticator: "password-alice", Mark: step, Next: auth.Secret(fmt.Sprint("state ", step))})
 	s.Close = closes
 	s.Open = &auth.OpenChallenge{ID: opens, Subject: "id-alice", Client: "nas", Expires: Epoch.Add(time.Minute)}
+	s.Purge = true
+	s.Cache = []auth.CacheEntry{{Key: fmt.Sprint("k", step), From: Epoch, Until: Epoch.Add(time.Hour)}}
+	s.Bypass = "b0"
 	return s
 }
 
@@ -545,7 +574,9 @@ func (t *storeTest) allOrNothing() {
 	t.account("alice")
 	first := settle(t.snapshot("alice"), auth.OATHCodePending)
 	first.Open = &auth.OpenChallenge{ID: "c0", Subject: "id-alice", Client: "nas", Expires: Epoch.Add(time.Minute)}
+	first.Cache = []auth.CacheEntry{{Key: "k0", From: Epoch, Until: Epoch.Add(time.Hour)}}
 	t.commit(first)
+	t.apply(admin.AddBypass{Bypass: testBypass("b0", "alice")})
 	t.reopen() // so that nothing but the commit writes in the moment of the failure
 	events := 1
 	closes := auth.ChallengeID("c0")
@@ -565,10 +596,11 @@ func (t *storeTest) allOrNothing() {
 			if got := len(t.list(admin.EventFilter{})); got != events+1 {
 				t.Errorf("a commit left %d events, want %d", got, events+1)
 			}
-			if f := t.snapshot("alice"); markOf(f, "oath-alice") != int64(n) || f.Throttle.Have.Failures != n {
+			if f := t.snapshot("alice"); markOf(f, "oath-alice") != int64(n) || f.Throttle.Have.Failures != n ||
+				len(f.Cached) != 1 || f.Cached[0].Key != fmt.Sprint("k", n) || f.Bypass != nil || len(f.Logins) != 2 {
 				t.Errorf("after a commit: %s", show(f))
 			}
-			if n < 4 {
+			if n < 7 {
 				t.Fatalf("a settlement with %d writes cannot be complete", n-1)
 			}
 			break
@@ -581,6 +613,9 @@ func (t *storeTest) allOrNothing() {
 			after.Version, after.Settings = before.Version, before.Settings
 			if !reflect.DeepEqual(after, before) {
 				t.Fatalf("the %d. write failed and left\n%s\nof\n%s\nnothing may be left", n, show(after), show(before))
+			}
+			if c := t.verify(); c.Broken != "" {
+				t.Fatalf("the %d. write failed and left a broken chain: %s", n, c.Broken)
 			}
 			if got := len(t.list(admin.EventFilter{})); got != events {
 				t.Fatalf("the %d. write failed and left %d events, want %d", n, got, events)
@@ -871,6 +906,7 @@ func (t *storeTest) eventWhole() {
 		Source: netip.MustParseAddrPort("[2001:db8::1]:1812"), From: "02-00-00-00-00-01 \"quoted\" \\ \x01 é 漢",
 		Subject: "id-alice", Account: "alice", Verdict: auth.Accept, Outcome: auth.OATHCodeVerified,
 		Factor: "oath", Authenticator: "oath-alice", Mark: 42, Failures: 3, Count: 1,
+		Rule: "office \"hours\"", Node: "node-1", Request: "AAECAw==", Joined: 17,
 		Trace: []auth.Step{
 			{Stage: auth.StageClient, OK: true, Took: 10, Note: "nas"},
 			{Stage: auth.StageFactor, Took: 20},
@@ -1077,7 +1113,7 @@ func testClient(name string) auth.Client {
 		ID: "id-" + name, Name: name, Door: "radius", Application: "vpn", Source: "192.0.2.0/24",
 		Mode: auth.ModeChallenge, Password: auth.PasswordVerify,
 		Secrets:                 []auth.Secret{auth.Secret("first secret of " + name), auth.Secret("\x00\xffolder")},
-		LaxMessageAuthenticator: true, RatePerSecond: 50,
+		LaxMessageAuthenticator: true, RatePerSecond: 50, Origin: auth.OriginNone,
 		Attributes: []auth.ReplyAttribute{{Name: "Filter-Id", Value: "staff"}, {Name: "Class", Value: "b"}},
 		Created:    Epoch,
 	}

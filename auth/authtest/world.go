@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -58,6 +59,8 @@ func NewWorld(t *testing.T, factors ...auth.Factor) *World {
 		ChallengeLife: 2 * time.Minute,
 		References:    auth.NewReferences([]byte("a key for tests")),
 		Pseudonym:     Pseudonym,
+		CacheKey:      CacheKey,
+		Node:          "node-1",
 		Stopwatch:     w.Now,
 		Log:           slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
@@ -69,6 +72,13 @@ func Pseudonym(name string) string {
 	m := hmac.New(sha256.New, []byte("a key for tests"))
 	m.Write([]byte(name))
 	return "?" + hex.EncodeToString(m.Sum(nil)[:8])
+}
+
+// CacheKey is how worlds name the scopes of cached successes.
+func CacheKey(message []byte) [32]byte {
+	m := hmac.New(sha256.New, []byte("another key for tests"))
+	m.Write(message)
+	return [32]byte(m.Sum(nil))
 }
 
 // Now is the time in the world.
@@ -114,6 +124,15 @@ func (w *World) Bind(account auth.Account, factor string, b auth.Binding) auth.B
 	return auth.Bound{}
 }
 
+// Policy changes the settings of the world.
+func (w *World) Policy(change func(*auth.Settings)) {
+	s := *w.Store.Settings()
+	s.Applications, s.Clients, s.Groups = slices.Clone(s.Applications), slices.Clone(s.Clients), slices.Clone(s.Groups)
+	s.Rules, s.Trusted, s.CacheRules = slices.Clone(s.Rules), slices.Clone(s.Trusted), slices.Clone(s.CacheRules)
+	change(&s)
+	w.Store.PutSettings(&s)
+}
+
 // Attempt is an attempt through client by the claimant, now.
 func (w *World) Attempt(client, claimant string, evidence ...auth.Evidence) auth.Attempt {
 	return auth.Attempt{
@@ -146,7 +165,8 @@ func (w *World) Decide(at auth.Attempt) auth.Decision {
 }
 
 // Check verifies what must hold after every single decision: it has exactly one
-// event, which says the same; and nothing was spent twice or told too early.
+// event, which says the same, or none if it was given before; and nothing was
+// spent twice or told too early. The store's own books hold the rest.
 func (w *World) Check(d auth.Decision, before int) {
 	w.Helper()
 	for _, b := range w.Store.Breaches() {
@@ -154,6 +174,10 @@ func (w *World) Check(d auth.Decision, before int) {
 	}
 	if d.Verdict == auth.Unavailable && d.Outcome == auth.StoreUnavailable {
 		return // nothing was told, and nothing need be on disk
+	}
+	if d.Repeated {
+		w.checkRepeated(d, before)
+		return
 	}
 	events := w.Store.Events()[before:]
 	if len(events) != 1 {
@@ -175,6 +199,27 @@ func (w *World) Check(d auth.Decision, before int) {
 	}
 	if len(ev.Trace) == 0 || ev.Trace[len(ev.Trace)-1].Stage != auth.StageVerdict {
 		w.Errorf("the trace does not end in a verdict: %+v", ev.Trace)
+	}
+}
+
+// checkRepeated verifies that an answer given again is the one that was given.
+func (w *World) checkRepeated(d auth.Decision, before int) {
+	w.Helper()
+	events := w.Store.Events()
+	if len(events) != before {
+		w.Errorf("an answer given again left %d events; the first time has left one", len(events)-before)
+	}
+	seq, err := w.Engine.References.Seq(string(d.Reference))
+	if err != nil || seq == 0 || seq > uint64(before) {
+		w.Errorf("an answer given again has reference %q, which leads to no event: %v", d.Reference, err)
+		return
+	}
+	first := events[seq-1]
+	if first.Verdict != d.Verdict || first.Outcome != d.Outcome || first.Request == "" {
+		w.Errorf("told %v %v once more, but event %d says %v %v to request %q", d.Verdict, d.Outcome, seq, first.Verdict, first.Outcome, first.Request)
+	}
+	if d.Verdict != auth.Accept && d.Verdict != auth.Reject {
+		w.Errorf("%v was given once more; only final answers are", d.Verdict)
 	}
 }
 

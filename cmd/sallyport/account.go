@@ -17,14 +17,19 @@ func (a *app) accountCommand() *cobra.Command {
 		a.accountAdd(),
 		a.accountList(),
 		a.accountShow(),
-		a.accountChange("enable", "Let an account log in again", "account.enable"),
-		a.accountChange("disable", "Keep an account from logging in", "account.disable"),
+		a.accountChange("enable", "Let an account log in again", "", "account.enable"),
+		a.accountChange("disable", "Keep an account from logging in", forgets, "account.disable"),
 		a.accountBlock(),
-		a.accountChange("unblock", "Lift the block of an account", "account.unblock"),
-		a.accountChange("unlock", "Forget the failures of an account, so that it can log in at once", "account.unlock"),
+		a.accountChange("unblock", "Lift the block of an account", forgets, "account.unblock"),
+		a.accountChange("unlock", "Forget the failures of an account, so that it can log in at once", forgets, "account.unlock"),
 		a.accountPassword(),
 	)
 }
+
+// forgets is said of the changes of an account that people might think leave
+// alone what a cache remembers.
+const forgets = `What caches remember of the account is forgotten, and its open challenges end:
+the next login is asked for everything that its rule says.`
 
 func (a *app) accountAdd() *cobra.Command {
 	var n admin.NewAccount
@@ -169,7 +174,7 @@ func (a *app) accountState(v admin.AccountView) (string, style) {
 func (a *app) accountShow() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show NAME",
-		Short: "Show an account, what it holds and how often it failed",
+		Short: "Show an account, what it holds, how often it failed, and its bypass",
 		Args:  takes("NAME"),
 	}
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -179,11 +184,15 @@ func (a *app) accountShow() *cobra.Command {
 }
 
 // accountChange is a command that does one operation on one account.
-func (a *app) accountChange(verb, short, operation string) *cobra.Command {
+func (a *app) accountChange(verb, short, more, operation string) *cobra.Command {
 	c := &cobra.Command{
-		Use:   verb + " NAME",
-		Short: short,
-		Args:  takes("NAME"),
+		Use:     verb + " NAME",
+		Short:   short,
+		Example: "  sallyport account " + verb + " alice",
+		Args:    takes("NAME"),
+	}
+	if more != "" {
+		c.Long = short + ".\n\n" + more
 	}
 	c.RunE = func(c *cobra.Command, args []string) error {
 		return a.changeAccount(c, operation, httpd.AccountRef{Name: args[0]})
@@ -196,6 +205,7 @@ func (a *app) accountBlock() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "block NAME",
 		Short:   "Refuse an account's logins until it is unblocked, or for a while",
+		Long:    "Refuse an account's logins until it is unblocked, or for a while.\n\n" + forgets,
 		Example: `  sallyport account block alice --reason "phone lost" --until 7d`,
 		Args:    takes("NAME"),
 	}
@@ -236,6 +246,7 @@ func (a *app) printAccount(v admin.AccountView) error {
 		"state", state,
 		"created", a.when(v.Created),
 		"failures", failures(v.Failures, a.when),
+		"bypass", bypassText(v.Bypass, a.when),
 	)
 	if len(v.Authenticators) == 0 {
 		return nil
@@ -257,6 +268,17 @@ func failures(f *admin.FailuresView, when func(time.Time) string) string {
 		s += "; locked until somebody runs sallyport account unlock"
 	}
 	return s
+}
+
+// bypassText says whether an account can log in once without a second factor.
+func bypassText(b *admin.BypassView, when func(time.Time) string) string {
+	switch {
+	case b == nil:
+		return ""
+	case b.Live:
+		return fmt.Sprintf("once, until %s: %s (%s)", when(b.Until), b.Reason, b.Actor)
+	}
+	return fmt.Sprintf("not used, over since %s: %s (%s)", when(b.Until), b.Reason, b.Actor)
 }
 
 func (a *app) printAuthenticators(list []admin.AuthenticatorView) error {

@@ -31,6 +31,7 @@ kept apart, since nobody can read the backup without it.`,
 	}
 	c.Flags().BoolVar(&force, "force", false, "replace FILE if it exists")
 	c.RunE = func(c *cobra.Command, args []string) error { return a.backup(c.Context(), args[0], force) }
+	c.AddCommand(a.backupVerify(), a.backupDrill())
 	return c
 }
 

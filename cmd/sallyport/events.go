@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/admin"
+	"sallyport/auth"
 	"sallyport/httpd"
 )
 
@@ -152,20 +154,35 @@ func (a *app) printWhy(v admin.WhyView) error {
 		"reference", v.Reference,
 	)
 	a.paragraph("What the person was told", v.Person)
+	a.paragraph("Also known", strings.Join(v.Remarks, "; "))
 	a.paragraph("Cause", v.Administrator)
 	a.paragraph("For the help desk", v.HelpDesk)
 	a.paragraph("What to do", v.Remedy)
-	if len(v.Trace) == 0 {
+	return a.printTrace(v.Trace, true)
+}
+
+// printTrace prints the steps of a login, with the time that each took if they
+// were made.
+func (a *app) printTrace(trace []auth.Step, made bool) error {
+	if len(trace) == 0 {
 		return nil
 	}
 	fmt.Fprintf(a.out, "\n%s\n", a.paint(strong, "Step by step"))
-	t := a.table("  STAGE", "", "TOOK", "NOTE")
-	for _, s := range v.Trace {
+	header := []string{"  STAGE", "", "TOOK", "NOTE"}
+	if !made {
+		header = slices.Delete(header, 2, 3)
+	}
+	t := a.table(header...)
+	for _, s := range trace {
 		mark := cell{"ok", good}
 		if !s.OK {
 			mark = cell{"no", bad}
 		}
-		if err := t.row(cell{text: "  " + string(s.Stage)}, mark, cell{text: took(s.Took)}, cell{text: s.Note}); err != nil {
+		row := []cell{{text: "  " + string(s.Stage)}, mark, {text: took(s.Took)}, {text: s.Note}}
+		if !made {
+			row = slices.Delete(row, 2, 3)
+		}
+		if err := t.row(row...); err != nil {
 			return err
 		}
 	}

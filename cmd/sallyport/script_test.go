@@ -54,7 +54,8 @@ func TestMain(m *testing.M) {
 //	code NAME URI         make $NAME the code that an app with this otpauth URI shows now
 //
 // Words may stand in single quotes; $NAME is replaced in them all. Files follow
-// after lines "-- NAME --" and are made in $WORK, where the commands run.
+// after lines "-- NAME --" and are made in $WORK, where the commands run; $WORK
+// is replaced in them.
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/script/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -106,7 +107,7 @@ func (s *script) run(text string) {
 		if i+1 < len(marks) {
 			end = marks[i+1][0]
 		}
-		if err := os.WriteFile(filepath.Join(s.vars["WORK"], text[m[2]:m[3]]), []byte(text[m[1]:end]), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(s.vars["WORK"], text[m[2]:m[3]]), []byte(strings.ReplaceAll(text[m[1]:end], "$WORK", s.vars["WORK"])), 0o600); err != nil {
 			s.t.Fatal(err)
 		}
 	}

@@ -110,7 +110,7 @@ func replyAttributes(values []string) ([]auth.ReplyAttribute, error) {
 
 func (a *app) clientCommand() *cobra.Command {
 	return group("client", "Manage RADIUS clients: the VPN gateways and other devices that ask",
-		a.clientAdd(), a.clientList(), a.clientRemove(), a.clientRotate())
+		a.clientAdd(), a.clientList(), a.clientChange(), a.clientRemove(), a.clientRotate(), a.patienceCommand())
 }
 
 func (a *app) clientAdd() *cobra.Command {
@@ -136,20 +136,17 @@ carries the code alone.`,
 	c.Flags().BoolVar(&secret, "secret-stdin", false, "read the shared secret from the first line of standard input")
 	c.Flags().StringVar(&n.Mode, "mode", string(auth.ModeChallenge), "challenge or append")
 	c.Flags().StringVar(&n.Password, "password", string(auth.PasswordVerify), "verify or none")
+	c.Flags().StringVar(&n.Origin, "origin", "calling-station-id", "where people are, for rules and exemptions: calling-station-id believes what the client says, none nothing")
 	c.Flags().StringVar(&messageAuthenticator, "message-authenticator", "required", "required, or optional for devices that cannot send it")
 	c.Flags().StringArrayVar(&reply, "reply", nil, "RADIUS attribute of an Access-Accept, `NAME=VALUE`; may be repeated")
 	c.Flags().IntVar(&n.RatePerSecond, "rate", 0, "most requests a second (default: the server's)")
 	required(c, "application", "source")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		n.Name = args[0]
-		switch messageAuthenticator {
-		case "required":
-		case "optional":
-			n.Lax = true
-		default:
-			return misused("", "--message-authenticator is required or optional, not %q", messageAuthenticator)
-		}
 		var err error
+		if n.Lax, err = optional(messageAuthenticator); err != nil {
+			return err
+		}
 		if n.Attributes, err = replyAttributes(reply); err != nil {
 			return err
 		}
@@ -167,6 +164,85 @@ carries the code alone.`,
 	return a.printsRecords(c)
 }
 
+// optional reads --message-authenticator.
+func optional(messageAuthenticator string) (bool, error) {
+	switch messageAuthenticator {
+	case "required":
+		return false, nil
+	case "optional":
+		return true, nil
+	}
+	return false, misused("", "--message-authenticator is required or optional, not %q", messageAuthenticator)
+}
+
+func (a *app) clientChange() *cobra.Command {
+	var n admin.ClientChange
+	var reply []string
+	var messageAuthenticator string
+	var rate int
+	c := &cobra.Command{
+		Use:   "change NAME",
+		Short: "Change how a RADIUS client is treated, from its next packet on",
+		Long: `Change how a RADIUS client is treated, from its next packet on. Only what a flag
+is given for is changed; --reply '' takes all attributes away. The shared secret
+is changed by "client rotate".`,
+		Example: `  sallyport client change fw1 --origin none
+  sallyport client change fw1 --message-authenticator required`,
+		Args: takes("NAME"),
+	}
+	c.Flags().StringVar(&n.Application, "application", "", "`application` that its logins are for")
+	c.Flags().StringVar(&n.Source, "source", "", "address or `CIDR` that it sends from")
+	c.Flags().StringVar(&n.Mode, "mode", "", "challenge or append")
+	c.Flags().StringVar(&n.Password, "password", "", "verify or none")
+	c.Flags().StringVar(&n.Origin, "origin", "", "where people are, for rules and exemptions: calling-station-id believes what the client says, none nothing")
+	c.Flags().StringVar(&messageAuthenticator, "message-authenticator", "", "required, or optional for devices that cannot send it")
+	c.Flags().StringArrayVar(&reply, "reply", nil, "RADIUS attribute of an Access-Accept, `NAME=VALUE`, in place of those that it has; may be repeated")
+	c.Flags().IntVar(&rate, "rate", 0, "most requests a second, 0 for the server's")
+	c.RunE = func(c *cobra.Command, args []string) (err error) {
+		n.Name = args[0]
+		if err := somethingGiven(c); err != nil {
+			return err
+		}
+		if c.Flags().Changed("message-authenticator") {
+			lax, err := optional(messageAuthenticator)
+			if err != nil {
+				return err
+			}
+			n.Lax = &lax
+		}
+		if c.Flags().Changed("rate") {
+			n.RatePerSecond = &rate
+		}
+		if n.Attributes, err = replyGiven(c, reply); err != nil {
+			return err
+		}
+		var v admin.ClientView
+		if err := a.server().do(c.Context(), "client.change", n, &v); err != nil {
+			return err
+		}
+		if a.json {
+			for _, w := range v.Warnings {
+				a.warnf("%s: %s", v.Name, w)
+			}
+			return a.printJSON(v)
+		}
+		return a.printClient(httpd.NewClientView{ClientView: v})
+	}
+	return a.printsRecords(c)
+}
+
+// replyGiven reads --reply of a command that changes something: nil if it was
+// not given, an empty list for --reply ”.
+func replyGiven(c *cobra.Command, values []string) ([]auth.ReplyAttribute, error) {
+	switch {
+	case !c.Flags().Changed("reply"):
+		return nil, nil
+	case len(values) == 1 && values[0] == "":
+		return []auth.ReplyAttribute{}, nil
+	}
+	return replyAttributes(values)
+}
+
 func (a *app) printClient(v httpd.NewClientView) error {
 	for _, w := range v.Warnings {
 		a.warnf("%s: %s", v.Name, w)
@@ -180,6 +256,9 @@ func (a *app) printClient(v httpd.NewClientView) error {
 		"source", v.Source,
 		"mode", v.Mode,
 		"password", v.Password,
+		"origin", v.Origin,
+		"message-authenticator", requiredText(v.Lax),
+		"rate", rateText(v.Rate),
 		"reply", strings.Join(v.Attributes, ", "),
 		"created", a.when(v.Created),
 		"secret", v.Secret,
@@ -190,6 +269,20 @@ func (a *app) printClient(v httpd.NewClientView) error {
 	return nil
 }
 
+func requiredText(lax bool) string {
+	if lax {
+		return "optional"
+	}
+	return "required"
+}
+
+func rateText(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n) + " a second"
+}
+
 func (a *app) clientList() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
@@ -197,7 +290,7 @@ func (a *app) clientList() *cobra.Command {
 		Args:  takes(),
 	}
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		t := a.table("NAME", "APPLICATION", "SOURCE", "MODE", "PASSWORD", "SECRETS", "REPLY", "CREATED")
+		t := a.table("NAME", "APPLICATION", "SOURCE", "MODE", "PASSWORD", "ORIGIN", "SECRETS", "REPLY", "CREATED")
 		err := each(c.Context(), a.server(), "client.list", httpd.Nothing{}, func(v admin.ClientView) error {
 			for _, w := range v.Warnings {
 				a.warnf("%s: %s", v.Name, w)
@@ -205,7 +298,7 @@ func (a *app) clientList() *cobra.Command {
 			if a.json {
 				return a.printJSON(v)
 			}
-			return t.row(text(v.Name, v.Application, v.Source, v.Mode, v.Password, strconv.Itoa(v.Secrets), strings.Join(v.Attributes, ", "), a.when(v.Created))...)
+			return t.row(text(v.Name, v.Application, v.Source, v.Mode, v.Password, v.Origin, strconv.Itoa(v.Secrets), strings.Join(v.Attributes, ", "), a.when(v.Created))...)
 		})
 		if err != nil {
 			return err

@@ -137,6 +137,13 @@ func bindToken(t *auth.Token) (auth.Bound, error) {
 // code that was accepted before (DuplicateOATHCode), one that is older than
 // that or not of this time (OATHCodeOutOfDate), and one that this token has
 // not shown lately (OATHCodeIncorrect).
+//
+// After the database has gone back in time (Authenticator.Rewound) the counter
+// of an HOTP token may lie before codes that were spent, and counters do not
+// expire: every code that looks like one is refused, right or wrong
+// (ResyncRequired), until two consecutive ones beyond the mark have been given to
+// Resync by somebody who makes sure whose they are. Time steps have expired by
+// then.
 func (f *Factor) Verify(ctx context.Context, a auth.Authenticator, at auth.Attempt) (auth.Finding, error) {
 	if err := ctx.Err(); err != nil {
 		return auth.Finding{}, err
@@ -150,7 +157,11 @@ func (f *Factor) Verify(ctx context.Context, a auth.Authenticator, at auth.Attem
 		return auth.Finding{}, nil
 	}
 	if s.params.Period == 0 {
-		return verifyHOTP(s, a.Mark, code), nil
+		found := verifyHOTP(s, a.Mark, code) // the work is the same either way
+		if a.Rewound {
+			return auth.Mismatched(auth.ResyncRequired), nil
+		}
+		return found, nil
 	}
 	return verifyTOTP(s, a.Mark, code, at.Time), nil
 }

@@ -101,6 +101,36 @@ func verify(t *testing.T, f *Factor, a auth.Authenticator, code string, at time.
 	return finding
 }
 
+// After the database has gone back in time, counters that were spent look
+// unspent and never expire; time steps do.
+func TestRewoundTokensOfCountersRefuse(t *testing.T) {
+	f := &Factor{Drift: 1}
+	hotp := otp.Params{Digits: 6}
+	totp := otp.Params{Digits: 6, Period: 30 * time.Second}
+	counter := bind(t, f, auth.Token{Key: keys["SHA1"], Algorithm: "SHA1", Digits: 6})
+	clock := bind(t, f, auth.Token{Key: keys["SHA1"], Algorithm: "SHA1", Digits: 6, Period: 30 * time.Second})
+	right, now := otp.HOTP(keys["SHA1"], 0, hotp), otp.TOTP(keys["SHA1"], authtest.Epoch, totp)
+	for _, rewound := range []bool{false, true} {
+		counter.Rewound, clock.Rewound = rewound, rewound
+		if got := verify(t, f, counter, right, authtest.Epoch); got.Match() == rewound || rewound && got.Outcome() != auth.ResyncRequired {
+			t.Errorf("rewound %t: the right code of an HOTP token is %v", rewound, got)
+		}
+		if got := verify(t, f, clock, now, authtest.Epoch); !got.Match() {
+			t.Errorf("rewound %t: the right code of a TOTP token is %v", rewound, got)
+		}
+	}
+	if got := verify(t, f, counter, "000000", authtest.Epoch); got.Outcome() != auth.ResyncRequired {
+		t.Errorf("a wrong code of a rewound HOTP token is %v; a right one must not be told from it", got)
+	}
+	if got, err := f.Verify(t.Context(), counter, auth.Attempt{Time: authtest.Epoch, Evidence: []auth.Evidence{auth.Password(right)}}); err != nil || got.Match() || got.Outcome() != 0 {
+		t.Errorf("a password at a rewound HOTP token is %v, %v; want not mine", got, err)
+	}
+	first, second := otp.HOTP(keys["SHA1"], 7, hotp), otp.HOTP(keys["SHA1"], 8, hotp)
+	if got, err := f.Resync(t.Context(), counter, auth.Code(first), auth.Code(second), authtest.Epoch); err != nil || !got.Match() || got.Mark() != 8 {
+		t.Errorf("resynchronizing a rewound token: %v at %d, %v; want a match at 8", got, got.Mark(), err)
+	}
+}
+
 // What a code is worth depends on where its step lies from now and from the
 // mark.
 func TestCodesAreToldApart(t *testing.T) {

@@ -95,6 +95,10 @@ func (f *Factor) Bind(ctx context.Context, _ auth.Binding) (auth.Bound, error) {
 // time. What has not the form of a recovery code is not ours and costs
 // nothing, so that codes of apps and tokens never wait for a lane.
 //
+// After the database has gone back in time (Authenticator.Rewound) nobody knows
+// which codes were used since: all are refused, right or wrong
+// (ResyncRequired), in the same time, until a new set is bound.
+//
 // An error wraps auth.ErrBusy if there was no lane in time.
 func (f *Factor) Verify(ctx context.Context, a auth.Authenticator, at auth.Attempt) (auth.Finding, error) {
 	typed, ok := codeOf(at.Evidence)
@@ -114,6 +118,8 @@ func (f *Factor) Verify(ctx context.Context, a auth.Authenticator, at auth.Attem
 		found = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(key, guess), i, found)
 	}
 	switch {
+	case a.Rewound:
+		return auth.Mismatched(auth.ResyncRequired), nil
 	case found < 0:
 		return auth.Mismatched(auth.RecoveryCodeWrong), nil
 	case s.Used[found]:

@@ -66,6 +66,31 @@ func TestConformance(t *testing.T) {
 	})
 }
 
+// After the database has gone back in time nobody knows which codes were used
+// since: a right, a used and a wrong one are refused alike.
+func TestRewoundSheetsRefuse(t *testing.T) {
+	f := newFactor()
+	a, b := bind(t, f, "a")
+	used := verify(t, f, a, b.Codes[1])
+	if !used.Match() {
+		t.Fatalf("a right code is %v", used)
+	}
+	a.State = used.Next()
+	for _, typed := range []string{b.Codes[0], b.Codes[1], "00000-00000"} {
+		a.Rewound = false
+		if got := verify(t, f, a, typed); got.Match() != (typed == b.Codes[0]) {
+			t.Errorf("before: %v", got)
+		}
+		a.Rewound = true
+		if got := verify(t, f, a, typed); got.Match() || got.Outcome() != auth.ResyncRequired || got.Next() != nil {
+			t.Errorf("after: %v; want %v", got, auth.ResyncRequired)
+		}
+	}
+	if got := verify(t, f, a, "123456"); got.Match() || got.Outcome() != 0 {
+		t.Errorf("the code of an app is %v at a rewound sheet; want not mine", got)
+	}
+}
+
 func TestCodesAreTenOfFiftyBits(t *testing.T) {
 	shape := regexp.MustCompile(`^[0-9A-HJKMNP-TV-Z]{5}-[0-9A-HJKMNP-TV-Z]{5}$`)
 	f := newFactor()
