@@ -5,17 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"sallyport/config"
 	"sallyport/seal"
+	"sallyport/store"
 )
-
-var errNoPostgres = errors.New("server: this program was built without PostgreSQL; leave database empty for SQLite in the data folder")
 
 // openPostgres opens the PostgreSQL database of that URL, which holds its
 // password.
 func (s *Server) openPostgres(ctx context.Context, url string, kek seal.KEK, stopAt int) (Store, error) {
-	return nil, errNoPostgres
+	return opened(store.OpenPostgres(ctx, store.PostgresOptions{
+		URL: url, Dir: s.cfg.Data, KEK: kek, Log: s.log, Node: s.node, Version: version(), StopAt: stopAt, Now: time.Now,
+	}))
 }
 
 // Migrate copies everything from the SQLite database in cfg.Data, which no
@@ -38,20 +40,9 @@ func Migrate(ctx context.Context, cfg config.Config, log *slog.Logger, tell func
 	if err != nil {
 		return err
 	}
-	if err := migrate(ctx, cfg.Data, migration{url: url, kek: kek, node: node, log: log}, tell); err != nil {
+	to := store.PostgresOptions{URL: url, Dir: cfg.Data, KEK: kek, Log: log, Node: node, Version: version(), Now: time.Now}
+	if err := store.Migrate(ctx, cfg.Data, to, tell); err != nil {
 		return fmt.Errorf("server: %w", err)
 	}
 	return nil
-}
-
-// A migration says what to copy into.
-type migration struct {
-	url  string
-	kek  seal.KEK
-	node string
-	log  *slog.Logger
-}
-
-func migrate(ctx context.Context, dir string, m migration, tell func(table string, rows int64)) error {
-	return errNoPostgres
 }

@@ -87,6 +87,7 @@ func scanLink(rows *sql.Rows) (l chainLink, err error) {
 func (s *Store) loadChain() error {
 	w := &s.w
 	w.chain = newChainMAC(s.ring)
+	s.chain = w.chain
 	begun := false
 	err := w.query(selectLinks, func(rows *sql.Rows) error {
 		l, err := scanLink(rows)
@@ -112,7 +113,7 @@ func (s *Store) loadChain() error {
 }
 
 // Head implements admin.Store.
-func (s *Store) Head(ctx context.Context) (admin.Link, error) {
+func (s *archive) Head(ctx context.Context) (admin.Link, error) {
 	var last int64
 	var hash []byte
 	err := s.readersDB.QueryRowContext(ctx, selectHead).Scan(&last, &hash)
@@ -130,8 +131,8 @@ func (s *Store) Head(ctx context.Context) (admin.Link, error) {
 const verifyRows = 256
 
 // Verify implements admin.Store.
-func (s *Store) Verify(ctx context.Context, each func(admin.Link)) (admin.Chain, error) {
-	v := verifier{mac: s.w.chain, each: each}
+func (s *archive) Verify(ctx context.Context, each func(admin.Link)) (admin.Chain, error) {
+	v := verifier{mac: s.chain, each: each}
 	for more := true; more && v.broken == ""; {
 		var err error
 		if more, err = s.verifyPart(ctx, &v); err != nil {
@@ -142,8 +143,8 @@ func (s *Store) Verify(ctx context.Context, each func(admin.Link)) (admin.Chain,
 	return v.chain(), nil
 }
 
-func (s *Store) verifyPart(ctx context.Context, v *verifier) (more bool, err error) {
-	tx, err := s.readersDB.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+func (s *archive) verifyPart(ctx context.Context, v *verifier) (more bool, err error) {
+	tx, err := s.readersDB.BeginTx(ctx, s.snapshot)
 	if err != nil {
 		return false, err
 	}

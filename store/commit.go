@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"sallyport/auth"
+	"sallyport/seal"
 )
 
 const (
@@ -61,7 +62,7 @@ func (s *Store) Commit(ctx context.Context, settlement auth.Settlement) (uint64,
 	}
 	r := requests.Get().(*request)
 	r.s = settlement
-	if err := s.prepare(r); err != nil {
+	if err := r.prepare(s.ring); err != nil {
 		r.recycle()
 		return 0, fmt.Errorf("store: commit: %w", err)
 	}
@@ -108,7 +109,7 @@ func (s *Store) await(ctx context.Context, r *request) (answered bool, err error
 }
 
 // prepare does for a settlement what need not be done one after the other.
-func (s *Store) prepare(r *request) error {
+func (r *request) prepare(ring *seal.Keyring) error {
 	st := &r.s
 	if st.Subject == "" && (st.Throttle != nil || len(st.Spend) > 0 || st.Open != nil || st.Close != "" ||
 		len(st.Cache) > 0 || st.Purge || st.Bypass != "") {
@@ -138,7 +139,7 @@ func (s *Store) prepare(r *request) error {
 			}
 		}
 		if sp.Next != nil {
-			sealed, err := s.ring.Seal(stateBinding(sp.Authenticator), sp.Next)
+			sealed, err := ring.Seal(stateBinding(sp.Authenticator), sp.Next)
 			if err != nil {
 				return fmt.Errorf("seal state of authenticator %s: %w", sp.Authenticator, err)
 			}

@@ -27,6 +27,7 @@ type entry struct {
 	version  int64
 	throttle counts
 	marks    []int64 // one for each authenticator in packed
+	shared   *shared // what a Postgres keeps beside; nil in a Store
 }
 
 // counts is an auth.Throttle as it is kept.

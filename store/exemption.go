@@ -90,7 +90,7 @@ func (a *applying) removeBypass(account string) error {
 }
 
 // Bypasses implements admin.Store.
-func (s *Store) Bypasses(ctx context.Context) ([]auth.Bypass, error) {
+func (s *archive) Bypasses(ctx context.Context) ([]auth.Bypass, error) {
 	list, err := collect(ctx, s.readersDB, scanBypass, selectBypasses)
 	if err != nil {
 		return nil, fmt.Errorf("store: list bypasses: %w", err)

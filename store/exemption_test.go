@@ -146,6 +146,56 @@ func TestPurgedEntriesLeaveNothing(t *testing.T) {
 	}
 }
 
+// TestGivenUpRowsDoNotOutliveAPurge checks that what memory has given up for want
+// of room, and whose row is still there, is not brought back by a crash after it
+// was purged: a password reset ends a login even then.
+func TestGivenUpRowsDoNotOutliveAPurge(t *testing.T) {
+	ctx := context.Background()
+	r := newRig(t, Options{})
+	s := r.store
+	addAccounts(t, s, 1)
+	giveUp := func() {
+		t.Helper()
+		cacheLogin(t, s, "k", epoch, epoch.Add(time.Hour))
+		f := mustSnapshot(t, s, query(0))
+		_, err := s.Commit(ctx, auth.Settlement{
+			Subject: f.Subject, Version: f.Version, Settings: f.Settings.Version,
+			Open:  &auth.OpenChallenge{ID: auth.ChallengeID(fmt.Sprint(f.Version)), Subject: f.Subject, Expires: epoch.Add(time.Hour)},
+			Event: auth.Event{Time: epoch, Subject: f.Subject, Mark: auth.NoMark},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.exclusive(ctx, func() error {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.endFirst()
+			s.dropOldest()
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	giveUp()
+	if err := s.Apply(ctx, admin.Act{Time: epoch}, admin.ResetThrottle{Subject: accountID(0)}); err != nil {
+		t.Fatal(err)
+	}
+	if c, x := countRows(t, r, "challenge"), countRows(t, r, "cache_entry"); c != 0 || x != 0 {
+		t.Errorf("%d challenges and %d cache entries outlived a change by an administrator", c, x)
+	}
+	giveUp()
+	f := mustSnapshot(t, s, query(0))
+	if _, err := s.Commit(ctx, auth.Settlement{
+		Subject: f.Subject, Version: f.Version, Settings: f.Settings.Version, Purge: true,
+		Event: auth.Event{Time: epoch, Subject: f.Subject, Mark: auth.NoMark},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if x := countRows(t, r, "cache_entry"); x != 0 {
+		t.Errorf("%d cache entries outlived a purge", x)
+	}
+}
+
 // TestLoginsOfOneSubjectAreBounded checks that who opens challenges without end
 // pushes out those that are settled first, then the oldest.
 func TestLoginsOfOneSubjectAreBounded(t *testing.T) {

@@ -30,7 +30,7 @@ const (
 
 // change runs one statement in a transaction between two groups of logins and
 // returns how many rows it changed.
-func (s *Store) change(ctx context.Context, text string, args ...any) (changed int64, err error) {
+func (s *Store) changeOne(ctx context.Context, text string, args ...any) (changed int64, err error) {
 	err = s.exclusive(ctx, func() error {
 		err := s.w.transaction(func() (err error) {
 			changed, err = s.w.exec(text, args...)
@@ -48,7 +48,7 @@ func (s *Store) change(ctx context.Context, text string, args ...any) (changed i
 }
 
 // Cursor implements admin.Store.
-func (s *Store) Cursor(ctx context.Context, exporter string) (uint64, error) {
+func (s *archive) Cursor(ctx context.Context, exporter string) (uint64, error) {
 	var seq int64
 	err := s.readersDB.QueryRowContext(ctx, selectCursor, exporter).Scan(&seq)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -58,7 +58,7 @@ func (s *Store) Cursor(ctx context.Context, exporter string) (uint64, error) {
 }
 
 // SetCursor implements admin.Store.
-func (s *Store) SetCursor(ctx context.Context, exporter string, seq uint64) error {
+func (s *archive) SetCursor(ctx context.Context, exporter string, seq uint64) error {
 	if _, err := s.change(ctx, upsertCursor, exporter, position(seq)); err != nil {
 		return fmt.Errorf("store: move cursor of %s: %w", exporter, err)
 	}
@@ -66,7 +66,7 @@ func (s *Store) SetCursor(ctx context.Context, exporter string, seq uint64) erro
 }
 
 // Lease implements admin.Store.
-func (s *Store) Lease(ctx context.Context, work, holder string, now, until time.Time) (held bool, err error) {
+func (s *archive) Lease(ctx context.Context, work, holder string, now, until time.Time) (held bool, err error) {
 	changed, err := s.change(ctx, upsertLease, work, holder, micros(until), micros(now))
 	if err != nil {
 		return false, fmt.Errorf("store: lease %s to %s: %w", work, holder, err)
@@ -75,7 +75,7 @@ func (s *Store) Lease(ctx context.Context, work, holder string, now, until time.
 }
 
 // SaveReading implements admin.Store.
-func (s *Store) SaveReading(ctx context.Context, r admin.Reading) error {
+func (s *archive) SaveReading(ctx context.Context, r admin.Reading) error {
 	if _, err := s.change(ctx, upsertReading, r.Client, r.Node, micros(r.Time), r.Body); err != nil {
 		return fmt.Errorf("store: save reading of client %s: %w", r.Client, err)
 	}
@@ -83,7 +83,7 @@ func (s *Store) SaveReading(ctx context.Context, r admin.Reading) error {
 }
 
 // Readings implements admin.Store.
-func (s *Store) Readings(ctx context.Context) ([]admin.Reading, error) {
+func (s *archive) Readings(ctx context.Context) ([]admin.Reading, error) {
 	list, err := collect(ctx, s.readersDB, scanReading, selectReadings)
 	if err != nil {
 		return nil, fmt.Errorf("store: list readings: %w", err)
@@ -99,7 +99,7 @@ func scanReading(rows *sql.Rows) (r admin.Reading, err error) {
 }
 
 // Nodes implements admin.Store.
-func (s *Store) Nodes(ctx context.Context) ([]admin.Node, error) {
+func (s *archive) Nodes(ctx context.Context) ([]admin.Node, error) {
 	list, err := collect(ctx, s.readersDB, scanNode, selectNodes)
 	if err != nil {
 		return nil, fmt.Errorf("store: list nodes: %w", err)

@@ -145,7 +145,7 @@ func TestFailedSegment(t *testing.T) {
 					subject = "" // of nobody
 				}
 				q.s.Event = auth.Event{Time: epoch, Subject: subject, Mark: auth.NoMark, Outcome: auth.UserNotFound}
-				if err := s.prepare(q); err != nil {
+				if err := q.prepare(s.ring); err != nil {
 					return err
 				}
 				group = append(group, q)

@@ -107,7 +107,7 @@ func (s *Store) Reseal(ctx context.Context) (records int, err error) {
 		err := s.exclusive(ctx, func() (err error) {
 			var n int
 			err = s.w.transaction(func() (err error) {
-				place, n, more, err = s.resealAuthenticators(place)
+				place, n, more, err = s.w.resealAuthenticators(s.ring, place)
 				return err
 			})
 			if err == nil {
@@ -123,7 +123,7 @@ func (s *Store) Reseal(ctx context.Context) (records int, err error) {
 	err = s.exclusive(ctx, func() error {
 		var n int
 		err := s.w.transaction(func() (err error) {
-			n, err = s.resealClients()
+			n, err = s.w.resealClients(s.ring)
 			return err
 		})
 		if err == nil {
@@ -166,10 +166,9 @@ type sealedRow struct {
 
 // resealAuthenticators seals the states of the next authenticators again, and
 // reports where it stopped and whether there are more.
-func (s *Store) resealAuthenticators(after int64) (place int64, n int, more bool, err error) {
-	w := &s.w
+func (s *session) resealAuthenticators(ring *seal.Keyring, after int64) (place int64, n int, more bool, err error) {
 	var list []sealedRow
-	err = w.query(`SELECT place, id, state FROM authenticator WHERE place > $1 ORDER BY place LIMIT $2`, func(rows *sql.Rows) error {
+	err = s.query(`SELECT place, id, state FROM authenticator WHERE place > $1 ORDER BY place LIMIT $2`, func(rows *sql.Rows) error {
 		var r sealedRow
 		err := rows.Scan(&r.place, &r.id, &r.sealed)
 		list = append(list, r)
@@ -181,14 +180,14 @@ func (s *Store) resealAuthenticators(after int64) (place int64, n int, more bool
 	place = after
 	for _, r := range list {
 		place = r.place
-		sealed, changed, err := s.ring.Reseal(stateBinding(r.id), r.sealed)
+		sealed, changed, err := ring.Reseal(stateBinding(r.id), r.sealed)
 		if err != nil {
 			return after, 0, true, fmt.Errorf("state of authenticator %s: %w", r.id, err)
 		}
 		if !changed {
 			continue
 		}
-		if _, err := w.exec(`UPDATE authenticator SET state = $1 WHERE place = $2`, sealed, r.place); err != nil {
+		if _, err := s.exec(`UPDATE authenticator SET state = $1 WHERE place = $2`, sealed, r.place); err != nil {
 			return after, 0, true, err
 		}
 		n++
@@ -197,10 +196,9 @@ func (s *Store) resealAuthenticators(after int64) (place int64, n int, more bool
 }
 
 // resealClients seals the shared secrets of all clients again; there are few.
-func (s *Store) resealClients() (n int, err error) {
-	w := &s.w
+func (s *session) resealClients(ring *seal.Keyring) (n int, err error) {
 	var list []sealedRow
-	err = w.query(`SELECT id, secrets FROM client ORDER BY id`, func(rows *sql.Rows) error {
+	err = s.query(`SELECT id, secrets FROM client ORDER BY id`, func(rows *sql.Rows) error {
 		var r sealedRow
 		err := rows.Scan(&r.id, &r.sealed)
 		list = append(list, r)
@@ -210,14 +208,14 @@ func (s *Store) resealClients() (n int, err error) {
 		return 0, err
 	}
 	for _, r := range list {
-		sealed, changed, err := s.ring.Reseal(secretsBinding(r.id), r.sealed)
+		sealed, changed, err := ring.Reseal(secretsBinding(r.id), r.sealed)
 		if err != nil {
 			return 0, fmt.Errorf("secrets of client %s: %w", r.id, err)
 		}
 		if !changed {
 			continue
 		}
-		if _, err := w.exec(`UPDATE client SET secrets = $1 WHERE id = $2`, sealed, r.id); err != nil {
+		if _, err := s.exec(`UPDATE client SET secrets = $1 WHERE id = $2`, sealed, r.id); err != nil {
 			return 0, err
 		}
 		n++

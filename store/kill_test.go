@@ -17,6 +17,7 @@ import (
 	"sallyport/admin"
 	"sallyport/auth"
 	"sallyport/seal"
+	"sallyport/store/pgtest"
 )
 
 // TestMain lets the test binary be the process that TestKill kills.
@@ -25,7 +26,9 @@ func TestMain(m *testing.M) {
 		victim(dir, os.Getenv("STORE_TEST_KEK"))
 		return
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	pgtest.Close()
+	os.Exit(code)
 }
 
 const victims = 32 // accounts

@@ -14,6 +14,21 @@ import (
 	"sallyport/auth"
 )
 
+// An archive is what is read beside the logins. It is the same for both
+// databases.
+type archive struct {
+	readersDB *sql.DB
+	snapshot  *sql.TxOptions // of a transaction that sees one state of the database
+	chain     chainMAC
+
+	// unfoldedOf returns the marks of a subject that are not in the table spent
+	// yet.
+	unfoldedOf func(ctx context.Context, subject string) ([]mark, error)
+	// change runs one statement in a durable transaction of its own and returns
+	// how many rows it changed.
+	change func(ctx context.Context, text string, args ...any) (int64, error)
+}
+
 // defaultLimit is how many records a listing returns if it is not told.
 const defaultLimit = 1000
 
@@ -66,7 +81,7 @@ func newest(a *auth.Authenticator, unfolded []mark) int64 {
 }
 
 // Account implements admin.Store.
-func (s *Store) Account(ctx context.Context, name string) (auth.Account, error) {
+func (s *archive) Account(ctx context.Context, name string) (auth.Account, error) {
 	var row accountRow
 	err := s.readersDB.QueryRowContext(ctx,
 		`SELECT `+accountColumns+` FROM name n JOIN account a ON a.id = n.account WHERE n.name = $1`, name).Scan(row.fields()...)
@@ -84,7 +99,7 @@ func (s *Store) Account(ctx context.Context, name string) (auth.Account, error) 
 }
 
 // Accounts implements admin.Store.
-func (s *Store) Accounts(ctx context.Context, after string, limit int) ([]auth.Account, error) {
+func (s *archive) Accounts(ctx context.Context, after string, limit int) ([]auth.Account, error) {
 	list, err := collect(ctx, s.readersDB, func(rows *sql.Rows) (auth.Account, error) {
 		var row accountRow
 		if err := rows.Scan(row.fields()...); err != nil {
@@ -99,10 +114,13 @@ func (s *Store) Accounts(ctx context.Context, after string, limit int) ([]auth.A
 }
 
 // Authenticators implements admin.Store.
-func (s *Store) Authenticators(ctx context.Context, account string) ([]auth.Authenticator, error) {
+func (s *archive) Authenticators(ctx context.Context, account string) ([]auth.Authenticator, error) {
 	// Before the database: what is folded meanwhile is then seen twice, not
 	// never.
-	unfolded := s.unfoldedOf(account)
+	unfolded, err := s.unfoldedOf(ctx, account)
+	if err != nil {
+		return nil, fmt.Errorf("store: list authenticators of %q: %w", account, err)
+	}
 	where, args := `WHERE x.account = $1`, []any{account}
 	if account == "" {
 		where, args = `WHERE x.account IS NULL`, nil
@@ -120,18 +138,21 @@ func (s *Store) Authenticators(ctx context.Context, account string) ([]auth.Auth
 	return list, nil
 }
 
-func (s *Store) unfoldedOf(subject string) []mark {
+func (s *Store) unfolded(_ context.Context, subject string) ([]mark, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return slices.Clone(s.unfoldedMarks[subject])
+	return slices.Clone(s.unfoldedMarks[subject]), nil
 }
 
 // Authenticator implements admin.Store.
-func (s *Store) Authenticator(ctx context.Context, idOrSerial string) (auth.Authenticator, error) {
+func (s *archive) Authenticator(ctx context.Context, idOrSerial string) (auth.Authenticator, error) {
 	var last auth.Authenticator
 	for {
 		// Marks are found by account, which is known only after the first look.
-		unfolded := s.unfoldedOf(last.Account)
+		unfolded, err := s.unfoldedOf(ctx, last.Account)
+		if err != nil {
+			return auth.Authenticator{}, fmt.Errorf("store: read authenticator %q: %w", idOrSerial, err)
+		}
 		a, err := s.authenticator(ctx, idOrSerial)
 		if errors.Is(err, sql.ErrNoRows) {
 			return auth.Authenticator{}, fmt.Errorf("store: %w", missing("authenticator", idOrSerial))
@@ -147,7 +168,7 @@ func (s *Store) Authenticator(ctx context.Context, idOrSerial string) (auth.Auth
 	}
 }
 
-func (s *Store) authenticator(ctx context.Context, idOrSerial string) (auth.Authenticator, error) {
+func (s *archive) authenticator(ctx context.Context, idOrSerial string) (auth.Authenticator, error) {
 	var row authenticatorRow
 	err := s.readersDB.QueryRowContext(ctx, `SELECT `+authenticatorColumns+authenticatorTables+`WHERE x.id = $1`, idOrSerial).
 		Scan(row.fields()...)
@@ -159,16 +180,18 @@ func (s *Store) authenticator(ctx context.Context, idOrSerial string) (auth.Auth
 }
 
 // Throttle implements admin.Store.
-func (s *Store) Throttle(ctx context.Context, subject string) (auth.Throttle, error) {
+func (s *archive) Throttle(ctx context.Context, subject string) (auth.Throttle, error) {
 	var c counts
-	if err := s.readThrottle(ctx, subject, &c); err != nil {
+	err := s.readersDB.QueryRowContext(ctx, selectThrottle, subject).
+		Scan(&c.knowFailures, &c.knowUntil, &c.haveFailures, &c.haveUntil)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return auth.Throttle{}, fmt.Errorf("store: read failures of %q: %w", subject, err)
 	}
 	return c.throttle(), nil
 }
 
 // Acts implements admin.Store.
-func (s *Store) Acts(ctx context.Context, after uint64, limit int) ([]admin.Act, error) {
+func (s *archive) Acts(ctx context.Context, after uint64, limit int) ([]admin.Act, error) {
 	list, err := collect(ctx, s.readersDB, func(rows *sql.Rows) (admin.Act, error) {
 		var a admin.Act
 		var seq, at int64
@@ -184,7 +207,7 @@ func (s *Store) Acts(ctx context.Context, after uint64, limit int) ([]admin.Act,
 }
 
 // Event implements admin.Store.
-func (s *Store) Event(ctx context.Context, seq uint64) (auth.Event, error) {
+func (s *archive) Event(ctx context.Context, seq uint64) (auth.Event, error) {
 	var r eventsRow
 	err := s.readersDB.QueryRowContext(ctx, selectEvent, position(seq)).Scan(&r.last, &r.first, &r.body)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && position(seq) < r.first {
@@ -225,7 +248,7 @@ func limitOf(limit int) int64 { return int64(cmp.Or(max(limit, 0), defaultLimit)
 
 // Events implements admin.Store. A subject or an outcome is looked up in an
 // index as far as that has come, and in the events themselves behind it.
-func (s *Store) Events(ctx context.Context, f admin.EventFilter) ([]auth.Event, error) {
+func (s *archive) Events(ctx context.Context, f admin.EventFilter) ([]auth.Event, error) {
 	list, err := s.events(ctx, f)
 	if err != nil {
 		return nil, fmt.Errorf("store: list events: %w", err)
@@ -233,9 +256,9 @@ func (s *Store) Events(ctx context.Context, f admin.EventFilter) ([]auth.Event, 
 	return list, nil
 }
 
-func (s *Store) events(ctx context.Context, f admin.EventFilter) ([]auth.Event, error) {
+func (s *archive) events(ctx context.Context, f admin.EventFilter) ([]auth.Event, error) {
 	// One transaction, so that an event is either in the index or behind it.
-	tx, err := s.readersDB.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	tx, err := s.readersDB.BeginTx(ctx, s.snapshot)
 	if err != nil {
 		return nil, err
 	}

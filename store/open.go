@@ -78,6 +78,7 @@ func open(ctx context.Context, o Options, dial dialer) (*Store, error) {
 	if s.stopAt == 0 {
 		s.stopAt = int64(min(auth.DefaultLimits.Know.Stop, auth.DefaultLimits.Have.Stop))
 	}
+	s.archive = archive{snapshot: &sql.TxOptions{ReadOnly: true}, unfoldedOf: s.unfolded, change: s.changeOne}
 	s.cache = newCache(cmp.Or(o.CacheEntries, defaultCache))
 	if err := s.open(ctx, o.KEK); err != nil {
 		s.abandon()

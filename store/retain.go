@@ -73,8 +73,8 @@ type cut struct {
 }
 
 // planCut looks at the oldest rows and returns where to cut, part by part.
-func (s *Store) planCut(ctx context.Context, before int64) (plan []cut, err error) {
-	tx, err := s.readersDB.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+func (s *archive) planCut(ctx context.Context, before int64) (plan []cut, err error) {
+	tx, err := s.readersDB.BeginTx(ctx, s.snapshot)
 	if err != nil {
 		return nil, err
 	}

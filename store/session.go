@@ -3,13 +3,24 @@ package store
 import (
 	"context"
 	"database/sql"
+	"time"
 )
 
 // A session is one connection with the statements that were prepared on it. It
 // is used by one goroutine at a time and speaks to either database.
 type session struct {
-	conn  *sql.Conn
-	stmts map[string]*sql.Stmt
+	conn    *sql.Conn
+	stmts   map[string]*sql.Stmt
+	timeout time.Duration // of each statement, 0 for none
+}
+
+// bound returns the context of one statement. That of whoever waits for it is
+// none: writes are never cut short, or nobody could say what became of them.
+func (s *session) bound() (context.Context, context.CancelFunc) {
+	if s.timeout == 0 {
+		return context.Background(), func() {}
+	}
+	return context.WithTimeout(context.Background(), s.timeout)
 }
 
 // prepare returns the statement of that text, prepared once.
@@ -17,8 +28,9 @@ func (s *session) prepare(text string) (*sql.Stmt, error) {
 	if stmt, ok := s.stmts[text]; ok {
 		return stmt, nil
 	}
-	// Writes are never cut short: nobody could say what became of them.
-	stmt, err := s.conn.PrepareContext(context.Background(), text)
+	ctx, cancel := s.bound()
+	defer cancel()
+	stmt, err := s.conn.PrepareContext(ctx, text)
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +44,9 @@ func (s *session) exec(text string, args ...any) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	r, err := stmt.ExecContext(context.Background(), args...)
+	ctx, cancel := s.bound()
+	defer cancel()
+	r, err := stmt.ExecContext(ctx, args...)
 	if err != nil {
 		return 0, err
 	}
@@ -46,7 +60,9 @@ func (s *session) query(text string, scan func(*sql.Rows) error, args ...any) er
 	if err != nil {
 		return err
 	}
-	rows, err := stmt.QueryContext(context.Background(), args...)
+	ctx, cancel := s.bound()
+	defer cancel()
+	rows, err := stmt.QueryContext(ctx, args...)
 	if err != nil {
 		return err
 	}

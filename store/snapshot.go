@@ -193,6 +193,18 @@ func (s *Store) readAccount(ctx context.Context, id string, e *entry) (found boo
 		return false, err
 	}
 	defer rows.Close()
+	return e.scanFacts(rows)
+}
+
+// A scanner is the rows of a query, of either database.
+type scanner interface {
+	Next() bool
+	Scan(dest ...any) error
+	Err() error
+}
+
+// scanFacts fills e from the rows of selectFacts, or reports false.
+func (e *entry) scanFacts(rows scanner) (found bool, err error) {
 	var account auth.Account
 	var held []sealedAuthenticator
 	for rows.Next() {

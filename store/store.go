@@ -69,10 +69,10 @@ type Store struct {
 	lock   *os.File
 	dial   dialer
 
-	ring      *seal.Keyring
-	db        *sql.DB // of the writer: one connection
-	readersDB *sql.DB
-	readers   readers
+	ring    *seal.Keyring
+	db      *sql.DB // of the writer: one connection
+	readers readers
+	archive
 
 	settings atomic.Pointer[auth.Settings]
 	names    atomic.Int64 // rises with every new name

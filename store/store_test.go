@@ -233,7 +233,7 @@ func (s *faultyStmt) ExecContext(ctx context.Context, args []driver.NamedValue) 
 
 var epoch = authtest.Epoch
 
-func addAccounts(tb testing.TB, s *Store, n int) {
+func addAccounts(tb testing.TB, s admin.Store, n int) {
 	tb.Helper()
 	for from := 0; from < n; from += 500 {
 		var changes []admin.Change
@@ -288,7 +288,7 @@ func login(f auth.Facts, step int64) auth.Settlement {
 	}
 }
 
-func mustSnapshot(tb testing.TB, s *Store, q auth.Query) auth.Facts {
+func mustSnapshot(tb testing.TB, s auth.Store, q auth.Query) auth.Facts {
 	tb.Helper()
 	f, err := s.Snapshot(context.Background(), q, false)
 	if err != nil {
