@@ -271,6 +271,97 @@ func TestCacheWithoutAnAddressCachesNothing(t *testing.T) {
 	w.Want(w.Decide(from(w, office, "nas", "alice", auth.Password(secret))), auth.Challenge, auth.OATHCodePending)
 }
 
+// An address with a zone is another host elsewhere: it is no address.
+func TestZonesAreNoPlace(t *testing.T) {
+	w := newWorld(t)
+	a, phone := alice(w)
+	cache(w, "vpn", auth.CacheUserAddress, time.Hour)
+	complete(w, phone, "nas", netip.MustParseAddr("fe80::1%eth0"))
+	if got := w.Store.CachedOf(a.ID); len(got) != 0 {
+		t.Errorf("cached %+v", got)
+	}
+}
+
+// Of two rules alike the shorter life counts.
+func TestCacheUsesTheShorterLife(t *testing.T) {
+	for _, lives := range [][]time.Duration{{time.Hour, 30 * time.Second}, {30 * time.Second, time.Hour}} {
+		w := newWorld(t)
+		_, phone := alice(w)
+		for _, life := range lives {
+			cache(w, "vpn", auth.CacheUser, life)
+		}
+		complete(w, phone, "nas", office)
+		w.Want(w.Try("nas", "alice", auth.Password(secret)), auth.Accept, auth.UsedCacheUser)
+		w.Wait(29 * time.Second)
+		w.Want(w.Try("nas", "alice", auth.Password(secret)), auth.Challenge, auth.OATHCodePending)
+	}
+}
+
+// The engine looks at what a store hands out: a bypass of somebody else, an entry
+// that ends sooner than the rule says, one from before the database went back
+// under the same version of the settings.
+func TestTheEngineLooksItself(t *testing.T) {
+	factor := plain{}
+	settings := &auth.Settings{
+		Applications: []auth.Application{{Name: "vpn"}},
+		Clients:      []auth.Client{{Name: "nas", Application: "vpn", Mode: auth.ModeAppend, Password: auth.PasswordNone}},
+		CacheRules:   []auth.CacheRule{{Application: "vpn", Type: auth.CacheUser, Life: time.Hour}},
+	}
+	account := &auth.Account{ID: "a1", Name: "alice", Enabled: true}
+	sheet := auth.Authenticator{ID: "s", Account: "a1", Factor: "recovery", State: auth.Secret("A-B."), Mark: auth.NoMark}
+	now := authtest.Epoch
+	store := &keeping{still: still{auth.Facts{Subject: "a1", Account: account, Settings: settings.Index(), Authenticators: []auth.Authenticator{sheet}}}}
+	e := auth.NewEngine(auth.Parts{
+		Store: store, Factors: []auth.Factor{factor, plainSheet{}}, Limits: auth.DefaultLimits,
+		Pseudonym: authtest.Pseudonym, CacheKey: authtest.CacheKey, Stopwatch: func() time.Time { return now },
+	})
+	try := func(evidence ...auth.Evidence) auth.Outcome {
+		return e.Decide(t.Context(), auth.Attempt{Door: "radius", Client: "nas", Claimant: "alice", Evidence: evidence, Time: now}).Outcome
+	}
+	store.facts.Bypass = &auth.Bypass{ID: "b", Account: "a2", From: now, Until: now.Add(time.Hour)}
+	if got := try(); got != auth.CodeMissing {
+		t.Errorf("with somebody else's bypass: %v", got)
+	}
+	store.facts.Bypass = nil
+	if got := try(auth.Code("A-B")); got != auth.RecoveryCodeVerified || len(store.last.Cache) != 1 {
+		t.Fatalf("a right code: %v, cached %+v", got, store.last.Cache)
+	}
+	entry := store.last.Cache[0]
+	for name, tt := range map[string]struct {
+		change func(*auth.CacheEntry, *auth.Settings)
+		want   auth.Outcome
+	}{
+		"as it was made":          {func(*auth.CacheEntry, *auth.Settings) {}, auth.UsedCacheUser},
+		"that has ended":          {func(c *auth.CacheEntry, _ *auth.Settings) { c.Until = now }, auth.CodeMissing},
+		"that ends in time":       {func(c *auth.CacheEntry, _ *auth.Settings) { c.Until = now.Add(1) }, auth.UsedCacheUser},
+		"from the future":         {func(c *auth.CacheEntry, _ *auth.Settings) { c.From = now.Add(1) }, auth.CodeMissing},
+		"newer than a rewind":     {func(_ *auth.CacheEntry, s *auth.Settings) { s.Rewound = now.Add(-time.Hour) }, auth.UsedCacheUser},
+		"revived by a rewind":     {func(c *auth.CacheEntry, s *auth.Settings) { s.Rewound = now.Add(-2 * time.Minute); c.From = s.Rewound }, auth.CodeMissing},
+		"of another key":          {func(c *auth.CacheEntry, _ *auth.Settings) { c.Key = c.Key[1:] + "0" }, auth.CodeMissing},
+		"under another version":   {func(_ *auth.CacheEntry, s *auth.Settings) { s.Version++ }, auth.CodeMissing},
+		"of an empty key":         {func(c *auth.CacheEntry, _ *auth.Settings) { c.Key = "" }, auth.CodeMissing},
+		"with a rule that is out": {func(_ *auth.CacheEntry, s *auth.Settings) { s.CacheRules = nil }, auth.CodeMissing},
+	} {
+		c, s := entry, *settings
+		tt.change(&c, &s)
+		store.facts.Cached, store.facts.Settings = []auth.CacheEntry{c}, s.Index()
+		if got := try(); got != tt.want {
+			t.Errorf("an entry %s: %v; want %v", name, got, tt.want)
+		}
+	}
+}
+
+// keeping is a still store that keeps the newest settlement.
+type keeping struct {
+	still
+	last auth.Settlement
+}
+
+func (k *keeping) Commit(_ context.Context, s auth.Settlement) (uint64, error) {
+	k.last = s
+	return 1, nil
+}
+
 // Of an application's rules only the narrowest counts; a rule of a type that a
 // later version knows is narrower than all and spares nothing.
 func TestCacheUsesTheNarrowestRule(t *testing.T) {

@@ -96,6 +96,17 @@ func (s *scene) wantGot(got func() *auth.Decision, v auth.Verdict, o auth.Outcom
 	return *d
 }
 
+// atOnce lets the engine decide and fails the test if it waits for anything.
+func (s *scene) atOnce(at auth.Attempt) auth.Decision {
+	s.Helper()
+	began := time.Now()
+	d := s.Decide(at)
+	if waited := time.Since(began); waited != 0 {
+		s.Errorf("it waited for %v", waited)
+	}
+	return d
+}
+
 // answer answers the question that the scene begins with.
 func (s *scene) answer(code auth.Code) auth.Decision {
 	s.Helper()
@@ -254,7 +265,7 @@ func TestOnlyTheSamePlaceJoins(t *testing.T) {
 			inScene(t, func(s *scene) {
 				at := tt.make(s)
 				at.Can.Wait = patience
-				d := s.Decide(at)
+				d := s.atOnce(at)
 				s.Want(d, auth.Challenge, auth.OATHCodePending)
 				if note := traceOf(s.event(d)); !strings.Contains(note, tt.ask) || tt.ask == "" && strings.Contains(note, "separately") {
 					t.Errorf("the trace does not say why it was asked: %s", note)
@@ -270,7 +281,9 @@ func TestOnlyTheSamePlaceJoins(t *testing.T) {
 	}
 	t.Run("cannot be asked", func(t *testing.T) {
 		inScene(t, func(s *scene) {
-			d := s.Decide(from(s.World, elsewhere, "old-nas", "alice", auth.Password(secret)))
+			at := from(s.World, elsewhere, "old-nas", "alice", auth.Password(secret))
+			at.Can.Wait = patience
+			d := s.atOnce(at)
 			s.Want(d, auth.Reject, auth.AuthInProgress)
 			if note := traceOf(s.event(d)); !strings.Contains(note, "cannot join") || !strings.Contains(note, "comes from another place") {
 				t.Errorf("the trace does not say why: %s", note)
@@ -325,7 +338,7 @@ func TestOnlyOpenLoginsAreJoined(t *testing.T) {
 	t.Run("and not expired ones", func(t *testing.T) {
 		inScene(t, func(s *scene) {
 			s.pass(s.Engine.ChallengeLife - time.Second)
-			s.Want(s.Decide(s.request("nas-2", "2")), auth.Challenge, auth.OATHCodePending)
+			s.Want(s.atOnce(s.request("nas-2", "2")), auth.Challenge, auth.OATHCodePending)
 		})
 	})
 	t.Run("and not with a code", func(t *testing.T) {
@@ -336,6 +349,98 @@ func TestOnlyOpenLoginsAreJoined(t *testing.T) {
 			at = s.request("old-nas", "2")
 			at.Evidence = append(at.Evidence, s.phone.wrong())
 			s.Want(s.Decide(at), auth.Reject, auth.OATHCodeIncorrect)
+		})
+	})
+}
+
+// On a node whose facts lag behind, a login that looks open may have been settled
+// before the request came.
+func TestALoginThatOnlyLooksOpenIsNotJoined(t *testing.T) {
+	inScene(t, func(s *scene) {
+		names := auth.Query{Names: []string{"alice"}, Unknown: "?"}
+		old, err := s.Store.Snapshot(t.Context(), names, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Want(s.answer(s.phone.code()), auth.Accept, auth.OATHCodeVerified)
+		s.pass(time.Second)
+		parts := s.Engine.Parts
+		parts.Store = &lagging{Memory: s.Store, old: old}
+		began := time.Now()
+		d := auth.NewEngine(parts).Decide(t.Context(), s.request("nas-2", "2"))
+		if time.Since(began) != 0 {
+			t.Error("it waited")
+		}
+		s.Want(d, auth.Challenge, auth.OATHCodePending)
+	})
+}
+
+// lagging is a store whose facts are old until it is asked for fresh ones.
+type lagging struct {
+	*authtest.Memory
+	old auth.Facts
+}
+
+func (l *lagging) Snapshot(ctx context.Context, q auth.Query, fresh bool) (auth.Facts, error) {
+	if !fresh {
+		return l.old, nil
+	}
+	return l.Memory.Snapshot(ctx, q, fresh)
+}
+
+// Both sides must say where the person is, through a client that is believed, at
+// an application that has a name, and since the database has last gone back.
+func TestWhatCannotBeJoined(t *testing.T) {
+	nowhere := func(s *scene, client, session string) auth.Attempt {
+		at := s.Attempt(client, "alice", auth.Password(secret))
+		at.Session, at.Can.Wait = session, patience
+		return at
+	}
+	place := func(s *scene, client, session string) auth.Attempt { return s.request(client, session) }
+	tests := []struct {
+		name   string
+		make   func(s *scene, client, session string) auth.Attempt
+		first  string
+		second string
+		same   bool // session
+	}{
+		{"neither says where, another client", nowhere, "nas-2", "nas", true},
+		{"neither says where, the same connection", nowhere, "nas-2", "nas-2", true},
+		{"the first is not believed", place, "doubtful", "nas-2", false},
+		{"neither has an application", place, "homeless", "homeless-2", true},
+		{"the same client without an application", place, "homeless", "homeless", true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			inScene(t, func(s *scene) {
+				s.Want(s.answer(s.phone.code()), auth.Accept, auth.OATHCodeVerified)
+				s.Policy(func(p *auth.Settings) {
+					p.Clients = append(p.Clients, auth.Client{ID: "c10", Name: "homeless-2", Mode: auth.ModeChallenge, Password: auth.PasswordVerify})
+				})
+				s.pass(30 * time.Second)
+				one := s.Decide(tt.make(s, tt.first, "1"))
+				s.Want(one, auth.Challenge, auth.OATHCodePending)
+				session := "2"
+				if tt.same {
+					session = "1"
+				}
+				two := s.atOnce(tt.make(s, tt.second, session))
+				s.Want(two, auth.Challenge, auth.OATHCodePending)
+				for i, d := range []auth.Decision{one, two} {
+					client := []string{tt.first, tt.second}[i]
+					s.Want(s.Answer(d, client, "alice", s.phone.code()), auth.Accept, auth.OATHCodeVerified)
+					s.pass(30 * time.Second)
+				}
+			})
+		})
+	}
+	t.Run("from before the database went back", func(t *testing.T) {
+		inScene(t, func(s *scene) {
+			rules(s.World, auth.Rule{Name: "slow", Then: auth.Then{ChallengeLife: time.Hour}})
+			s.Want(s.Decide(s.request("nas", "1")), auth.Challenge, auth.OATHCodePending)
+			s.Policy(func(p *auth.Settings) { p.Rewound = s.Now() })
+			s.pass(auth.RewoundFor)
+			s.Want(s.atOnce(s.request("nas-2", "2")), auth.Challenge, auth.OATHCodePending)
 		})
 	})
 }
@@ -631,22 +736,25 @@ func TestAnAcceptIsGivenAgainOnlyWhileItHolds(t *testing.T) {
 // A retransmission that is judged on another node while the first is under way
 // finds its answer when its own commit is refused.
 func TestARaceOfOneRequest(t *testing.T) {
-	w := newWorld(t)
-	_, phone := alice(w)
-	at := w.Attempt("gateway", "alice", phone.code())
-	at.Request = "r1"
-	held := holding{Factor: w.Engine.Factors[1], leave: make(chan struct{})}
-	parts := w.Engine.Parts
-	parts.Factors = append([]auth.Factor{w.Engine.Factors[0], &held}, w.Engine.Factors[2:]...)
-	other := auth.NewEngine(parts)
-	done := make(chan auth.Decision)
-	go func() { done <- other.Decide(context.Background(), at) }()
-	first := w.Decide(at)
-	w.Want(first, auth.Accept, auth.OATHCodeVerified)
-	close(held.leave)
-	if second := <-done; !second.Repeated || second.Verdict != auth.Accept || second.Reference != first.Reference {
-		t.Errorf("the other node says %+v; want the answer of the first", second)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		_, phone := alice(w)
+		at := w.Attempt("gateway", "alice", phone.code())
+		at.Request = "r1"
+		held := holding{Factor: w.Engine.Factors[1], leave: make(chan struct{})}
+		parts := w.Engine.Parts
+		parts.Factors = []auth.Factor{w.Engine.Factors[0], &held, w.Engine.Factors[2]}
+		other := auth.NewEngine(parts)
+		done := make(chan auth.Decision)
+		go func() { done <- other.Decide(context.Background(), at) }()
+		synctest.Wait() // it holds the facts from before the first answer
+		first := w.Decide(at)
+		w.Want(first, auth.Accept, auth.OATHCodeVerified)
+		close(held.leave)
+		if second := <-done; !second.Repeated || second.Verdict != auth.Accept || second.Reference != first.Reference {
+			t.Errorf("the other node says %+v; want the answer of the first", second)
+		}
+	})
 }
 
 // The answer to a login that was joined is kept for the joiner's request too.

@@ -99,6 +99,19 @@ func TestRuleConditions(t *testing.T) {
 	})
 }
 
+// What has no name is in no list, not even in one that holds an empty name.
+func TestRulesNeverMatchTheNameless(t *testing.T) {
+	w := newWorld(t)
+	twoApplications(w)
+	a, _ := alice(w)
+	a.Groups = []string{""}
+	w.Store.PutAccount(a)
+	for _, match := range []auth.Match{{Applications: []string{""}}, {Groups: []string{""}}, {Applications: []string{"vpn", ""}}} {
+		rules(w, auth.Rule{Name: "it", Match: match, Then: auth.Then{Need: auth.NeedPrimary}})
+		w.Want(w.Try("homeless", "alice", auth.Password(secret)), auth.Challenge, auth.OATHCodePending)
+	}
+}
+
 func TestTheFirstRuleThatMatchesDecides(t *testing.T) {
 	w := newWorld(t)
 	alice(w)
@@ -285,8 +298,11 @@ func TestUnenrolled(t *testing.T) {
 			w.Want(w.Answer(asked, "nas", "alice", phone.code()), auth.Accept, auth.OATHCodeVerified)
 			b.Enabled = false
 			w.Store.PutAccount(b)
-			if d := w.Try(tt.client, "bob", evidence...); d.Verdict == auth.Accept {
-				t.Errorf("a disabled account was accepted: %v", d.Outcome)
+			d = w.Try(tt.client, "bob", evidence...)
+			if tt.client == "asking-gateway" {
+				w.Want(d, auth.Challenge, auth.OATHCodePending)
+			} else {
+				w.Want(d, auth.Reject, auth.UserDisabled)
 			}
 		})
 	}
@@ -482,6 +498,9 @@ func TestRewound(t *testing.T) {
 	all := auth.Rule{Name: "all", Match: auth.Match{Applications: []string{"vpn"}}, Then: auth.Then{Need: auth.NeedPrimary}}
 	rules(w, member)
 	w.Want(w.Try("nas", "alice", auth.Password(secret)), auth.Reject, auth.DatabaseRewound) // or the answer would tell who is a member
+	board := auth.Rule{Name: "board", Match: auth.Match{Groups: []string{"board"}}}
+	rules(w, board, member, all)
+	w.Want(w.Try("nas", "alice", auth.Password(secret)), auth.Reject, auth.DatabaseRewound) // or who is on the board
 	rules(w, member, all)
 	w.Want(w.Try("nas", "alice", auth.Password(secret)), auth.Accept, auth.SkippedCall)
 	w.Want(w.Try("rdp-gateway", "alice", auth.Password(secret)), auth.Reject, auth.DatabaseRewound)
