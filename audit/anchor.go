@@ -122,7 +122,7 @@ func (a *anchorFile) newest() Anchor {
 func (a *anchorFile) add(head admin.Link, now time.Time) (Anchor, bool, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(head.Hash) != 32 { // nothing has happened since there is a chain
+	if head.Seq == 0 || len(head.Hash) != 32 { // nothing has happened since there is a chain
 		return Anchor{}, false, nil
 	}
 	if head.Seq == a.last.Seq && bytes.Equal(head.Hash, a.last.Hash) {
@@ -222,7 +222,7 @@ func tailOf(f *os.File) ([]byte, int64, error) {
 	at := max(0, info.Size()-lineMost)
 	tail := make([]byte, info.Size()-at)
 	_, err = f.ReadAt(tail, at)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = nil
 	}
 	return tail, at, err

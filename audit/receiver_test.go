@@ -43,12 +43,18 @@ type message struct {
 	params                                map[string]string
 }
 
+var (
+	messageHeader = regexp.MustCompile(`^<(0|[1-9][0-9]{0,2})>1 (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)) ([!-~]{1,255}) ([!-~]{1,48}) ([!-~]{1,128}) ([!-~]{1,32}) \[([!-<>-\\^-~]{1,32})`)
+	messageID     = regexp.MustCompile(`^[!-~]+@[0-9.]+$`)
+	messageParam  = regexp.MustCompile(`^ ([!-<>-\\^-~]{1,32})="`)
+	messageLength = regexp.MustCompile(`^[1-9][0-9]{0,8} $`)
+)
+
 // parseMessage reads a message as the grammar of RFC 5424, Section 6 has it,
 // with one element of structured data, and refuses everything else.
 func parseMessage(text string) (message, error) {
 	var m message
-	header := regexp.MustCompile(`^<(0|[1-9][0-9]{0,2})>1 (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)) ([!-~]{1,255}) ([!-~]{1,48}) ([!-~]{1,128}) ([!-~]{1,32}) \[([!-<>-\\^-~]{1,32})`)
-	h := header.FindStringSubmatch(text)
+	h := messageHeader.FindStringSubmatch(text)
 	if h == nil {
 		return m, fmt.Errorf("no header: %.120q", text)
 	}
@@ -61,18 +67,17 @@ func parseMessage(text string) (message, error) {
 		return m, err
 	}
 	m.hostname, m.appName, m.procID, m.msgID, m.id = h[3], h[4], h[5], h[6], h[7]
-	if !regexp.MustCompile(`^[!-~]+@[0-9.]+$`).MatchString(m.id) {
+	if !messageID.MatchString(m.id) {
 		return m, fmt.Errorf("the SD-ID %q has no enterprise number", m.id)
 	}
 	m.params = make(map[string]string)
 	rest := text[len(h[0]):]
-	name := regexp.MustCompile(`^ ([!-<>-\\^-~]{1,32})="`)
 	for {
 		if strings.HasPrefix(rest, "]") {
 			rest = rest[1:]
 			break
 		}
-		n := name.FindStringSubmatch(rest)
+		n := messageParam.FindStringSubmatch(rest)
 		if n == nil || strings.Contains(n[1], `"`) {
 			return m, fmt.Errorf("no parameter: %.60q", rest)
 		}
@@ -116,7 +121,7 @@ func readCounted(r *bufio.Reader) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if !regexp.MustCompile(`^[1-9][0-9]{0,8} $`).MatchString(length) {
+	if !messageLength.MatchString(length) {
 		return "", fmt.Errorf("the length %q", length)
 	}
 	n, _ := strconv.Atoi(strings.TrimSpace(length))

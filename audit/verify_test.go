@@ -373,13 +373,14 @@ func TestMutationsCampaign(t *testing.T) {
 	}
 }
 
+// lastEvent returns the event that came last.
 func lastEvent(lines [][]byte) (seq uint64) {
-	for _, l := range lines {
+	for _, l := range slices.Backward(lines) {
 		if h, _, err := parseLine(l); err == nil && h.Kind == kindEvent {
-			seq = h.Seq
+			return h.Seq
 		}
 	}
-	return seq
+	return 0
 }
 
 // mutateDatabase returns nil if it happened to change nothing.
