@@ -24,6 +24,30 @@ type scene struct {
 	add       *nas // takes password,code in one field
 }
 
+// elsewhere makes a client of an application of its own, for provocations that
+// change the policy.
+func (s *scene) elsewhere(flags ...string) (n *nas, application string) {
+	s.t.Helper()
+	application = "app-" + strings.ToLower(rand8())
+	s.do("", "application", "add", application)
+	n = &nas{t: s.t, name: "of-" + application, from: newSource(), server: s.addr, secret: "the shared secret of " + application}
+	args := []string{"client", "add", n.name, "--application", application, "--source", n.from.String(), "--secret-stdin"}
+	s.do(n.secret+"\n", append(args, flags...)...)
+	return n, application
+}
+
+// remembered logs a person in with a code where a cache rule of that kind
+// remembers it, and returns what the next login gets.
+func (s *scene) remembered(kind string) answer {
+	s.t.Helper()
+	n, application := s.elsewhere()
+	s.do("", "cache", "add", application, "--type", kind, "--seconds", "60")
+	p, at := s.enrol(""), station("192.0.2.77")
+	state := n.ask(p.name, p.password, nil, at).want(s.t, "challenge").state()
+	n.ask(p.name, p.code(), state, at).want(s.t, "accept")
+	return n.ask(p.name, p.password, nil, at)
+}
+
 // limits are short, so that a provocation needs few logins: nothing else
 // differs from what is installed.
 const limits = `
@@ -144,7 +168,7 @@ var provocations = []struct {
 		s.pass.ask(p.name, p.wrong(), nil).want(t, "reject")
 		return s.pass.ask(p.name, p.code(), nil)
 	}},
-	{auth.HardStopped, "the right password after two wrong ones, where two are the stop", func(t *testing.T, s *scene) answer {
+	{auth.AccountLocked, "the right password after two wrong ones, where two are the stop", func(t *testing.T, s *scene) answer {
 		p := s.enrol("")
 		s.ask.ask(p.name, "wrong one", nil).want(t, "reject")
 		s.ask.ask(p.name, "wrong two", nil).want(t, "reject")
@@ -172,6 +196,50 @@ var provocations = []struct {
 		p := s.enrol("")
 		state := s.ask.ask(p.name, p.password, nil).want(t, "challenge").state()
 		return s.pass.ask(p.name, p.code(), state)
+	}},
+
+	{auth.UsedCacheUser, "a login after one at an application that remembers people", func(_ *testing.T, s *scene) answer {
+		return s.remembered("user")
+	}},
+	{auth.UsedCacheApplication, "a login after one at an application that remembers people for itself", func(_ *testing.T, s *scene) answer {
+		return s.remembered("user+application")
+	}},
+	{auth.UsedCacheIP, "a login after one from the same address", func(_ *testing.T, s *scene) answer {
+		return s.remembered("user+application+ip")
+	}},
+	{auth.BypassedAuth, "a password while a one-time bypass is open", func(_ *testing.T, s *scene) answer {
+		p := s.enrol("")
+		s.do("", "bypass", "add", p.name, "--reason", "lost phone")
+		return s.ask.ask(p.name, p.password, nil)
+	}},
+	{auth.TrustedAddress, "a password from a trusted network", func(_ *testing.T, s *scene) answer {
+		n, application := s.elsewhere()
+		s.do("", "trusted-ip", "add", application, "192.0.2.0/28")
+		p := s.enrol("")
+		return n.ask(p.name, p.password, nil, station("192.0.2.9"))
+	}},
+	{auth.SkippedCall, "a password where a rule asks for no more", func(_ *testing.T, s *scene) answer {
+		n, application := s.elsewhere()
+		s.do("", "rule", "add", "only-"+application, "--application", application, "--need", "primary")
+		p := s.enrol("")
+		return n.ask(p.name, p.password, nil)
+	}},
+	{auth.PolicyRefused, "the right password where a rule refuses", func(_ *testing.T, s *scene) answer {
+		n, application := s.elsewhere()
+		s.do("", "rule", "add", "no-"+application, "--application", application, "--need", "refuse")
+		p := s.enrol("")
+		return n.ask(p.name, p.password, nil)
+	}},
+	{auth.EnrolmentRequired, "the right password of a person without a second factor where a rule has such people enrol", func(_ *testing.T, s *scene) answer {
+		n, application := s.elsewhere()
+		s.do("", "rule", "add", "enrol-"+application, "--application", application, "--unenrolled", "enrol")
+		p := s.account("")
+		return n.ask(p.name, p.password, nil)
+	}},
+	{auth.AuthInProgress, "a password at a client that cannot ask, from elsewhere, while a login is open", func(t *testing.T, s *scene) answer {
+		p := s.enrol("")
+		s.ask.ask(p.name, p.password, nil, station("192.0.2.1")).want(t, "challenge")
+		return s.add.ask(p.name, p.password, nil, station("192.0.2.2"))
 	}},
 
 	{auth.ClientUnknown, "a source that belongs to no client", func(t *testing.T, s *scene) answer {
@@ -240,8 +308,10 @@ var alone = map[auth.Outcome]bool{
 
 // exempt are the outcomes that cannot be brought about here, and why.
 var exempt = map[auth.Outcome]string{
-	auth.PasswordVerified: "no client setting lets a password alone in; the row waits for applications without a second factor",
-	auth.PolicyRefused:    "the policy of this build has no rule that refuses",
+	auth.PasswordVerified: "a password alone lets in only where a rule says so, and then the outcome is SkippedCall; the row waits for other doors",
+	auth.ResyncRequired:   "it takes a database that went back in time; the cluster tests provoke it",
+	auth.DatabaseRewound:  "it takes a database that went back in time; the cluster tests provoke it",
+	auth.HardStopped:      "TestStopsAreToldApart provokes it, with limits of its own",
 	auth.NoMethodPossible: "a RADIUS client either can be asked or appends, and then the outcome is CodeMissing; the row waits for other doors",
 	auth.StoreUnavailable: "no event can be kept of it; TestFullDisk provokes it and looks for it in the log",
 	auth.InternalFault:    "it means a defect of ours; none is known",
