@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/auth"
 	"sallyport/otp"
 	"sallyport/radius"
 )
@@ -145,10 +146,26 @@ func TestBackupUnderLoadAndRestore(t *testing.T) {
 	if r := restore(fresh, "--key", key); r.Exit != 0 {
 		t.Fatalf("restore: exit code %d\n%s", r.Exit, r.Err)
 	}
-
-	again := start(t, setup{Dir: fresh})
-	again.dir = fresh
+	// Codes were accepted after the backup: for a while nothing is.
+	back := start(t, setup{Dir: fresh})
+	back.dir = fresh
 	m := *n
+	m.server = back.addr
+	for name, field := range map[string]string{app.name: codes[1], people[0].name: people[0].code()} {
+		a := m.ask(name, field, nil).want(t, "reject")
+		if got := back.why(a.reference()).Outcome; got != auth.DatabaseRewound.String() {
+			t.Errorf("%s after the restore of an older backup: %s; want %v", name, got, auth.DatabaseRewound)
+		}
+	}
+	back.stop()
+
+	// The same backup, if nothing had happened since.
+	moved := filepath.Join(t.TempDir(), "moved")
+	if r := restore(moved, "--key", key, "--moved"); r.Exit != 0 {
+		t.Fatalf("restore --moved: exit code %d\n%s", r.Exit, r.Err)
+	}
+	again := start(t, setup{Dir: moved})
+	again.dir = moved
 	m.server = again.addr
 	for _, u := range before[len(before)-6:] { // the oldest are beyond what a token may look back
 		if a := m.ask(u.name, u.field, nil); a.verdict() != "reject" {

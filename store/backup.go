@@ -85,9 +85,9 @@ func integrity(ctx context.Context, db *sql.DB) error {
 // backup was made stay behind, and so do cache entries and bypasses: they may
 // have been answered, purged or spent since.
 //
-// The codes that were accepted after the backup was made are not in it. TOTP
-// codes die by themselves within minutes; HOTP tokens and recovery codes used
-// since should be looked at by whoever restores.
+// The codes that were accepted after the backup was made are not in it: unless
+// there can be none, what was restored must be marked before anybody logs in
+// (MarkRewound).
 func Restore(r io.Reader, dir string) error {
 	if err := restore(context.Background(), r, dir); err != nil {
 		return fmt.Errorf("store: restore into %s: %w", dir, wrapFull(err))

@@ -10,9 +10,11 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"sallyport/auth"
 	"sallyport/config"
 	"sallyport/httpd"
 	"sallyport/seal"
@@ -85,22 +87,31 @@ func syncDirectory(name string) error {
 
 func (a *app) restoreCommand() *cobra.Command {
 	var key string
+	var moved bool
 	c := &cobra.Command{
 		Use:   "restore FILE",
 		Short: "Put a backup into an empty data directory",
 		Long: `Put a backup into an empty data directory; no server may run on it. The key file
 that belongs to the backup is named with --key, which copies it to seal.key, or
 lies in the data directory as seal.key already. Nothing is kept unless the
-backup is sound and the key opens it.`,
+backup is sound and the key opens it.
+
+Codes may have been accepted after the backup was made, and the backup does not
+know of them. So nothing that needs a second factor is accepted for 90 seconds,
+counter-based tokens have to be resynchronized and recovery codes made anew
+before they work again, and cached logins and bypasses are void. --moved leaves
+that out, for a server that was stopped before its backup was made and has not
+run since.`,
 		Example: `  sallyport restore backup-2026-11-01 --data /var/lib/sallyport --key /root/seal.key`,
 		Args:    takes("FILE"),
 	}
 	c.Flags().StringVar(&key, "key", "", "the key `file` that belongs to the backup")
-	c.RunE = func(c *cobra.Command, args []string) error { return a.restore(c.Context(), args[0], key) }
+	c.Flags().BoolVar(&moved, "moved", false, "no login was decided after the backup was made: the installation only moves")
+	c.RunE = func(c *cobra.Command, args []string) error { return a.restore(c.Context(), args[0], key, moved) }
 	return c
 }
 
-func (a *app) restore(ctx context.Context, name, key string) error {
+func (a *app) restore(ctx context.Context, name, key string, moved bool) error {
 	cfg := config.Config{Data: a.data()}
 	dir, own := cfg.Data, cfg.KEKPath()
 	hasKey, err := onlyKey(dir, filepath.Base(own))
@@ -131,7 +142,7 @@ func (a *app) restore(ctx context.Context, name, key string) error {
 	}
 	err = store.Restore(f, dir)
 	if err == nil {
-		err = tryOut(ctx, dir, kek)
+		err = tryOut(ctx, dir, kek, !moved)
 	}
 	if err == nil && key != own {
 		err = copyKey(key, own)
@@ -141,7 +152,10 @@ func (a *app) restore(ctx context.Context, name, key string) error {
 		return err
 	}
 	a.notef("%s is restored; start the server with: sallyport serve --data %s", dir, dir)
-	a.notef("codes of counter-based tokens and recovery codes that were used after the backup was made are good again: resync or revoke them if that matters")
+	if !moved {
+		a.notef("for %d seconds nothing that needs a second factor is accepted; counter-based tokens work again after sallyport authenticator resync, recovery codes after sallyport authenticator recovery-codes",
+			int(auth.RewoundFor.Seconds()))
+	}
 	return nil
 }
 
@@ -172,13 +186,17 @@ func onlyKey(dir, key string) (bool, error) {
 	return has, nil
 }
 
-// tryOut opens what was restored as the server will.
-func tryOut(ctx context.Context, dir string, kek seal.KEK) error {
+// tryOut opens what was restored as the server will, and notes there, if so,
+// that it goes back in time.
+func tryOut(ctx context.Context, dir string, kek seal.KEK, rewound bool) error {
 	s, err := store.Open(ctx, store.Options{Dir: dir, KEK: kek})
 	if err != nil {
 		return err
 	}
-	return s.Close()
+	if rewound {
+		err = s.MarkRewound(ctx, time.Now())
+	}
+	return errors.Join(err, s.Close())
 }
 
 // copyKey copies the key file into the data directory, where it must not be
