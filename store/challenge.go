@@ -286,11 +286,10 @@ func (w *writer) leftoversRemoved() {
 	w.swept = 0
 }
 
-// expire gives up at most n of what has expired, and reports whether there was
-// anything. Time is that of events, not of a clock. mu must be held.
-func (s *Store) expire(n int) bool {
+// expire gives up at most n of what has expired, of each kind. Time is that of
+// events, not of a clock. mu must be held.
+func (s *Store) expire(n int) {
 	w := &s.w
-	some := false
 	for _, queue := range []*[]*challenge{&w.settled, &w.waiting} {
 		for range n {
 			*queue = skipGone(*queue)
@@ -298,7 +297,6 @@ func (s *Store) expire(n int) bool {
 				break
 			}
 			s.dropChallenge((*queue)[0])
-			some = true
 		}
 	}
 	for range n {
@@ -306,9 +304,8 @@ func (s *Store) expire(n int) bool {
 			break
 		}
 		s.endFirst()
-		some = true
 	}
-	return s.answers.expire(w.lastTime, n) || some
+	s.answers.expire(w.lastTime, n)
 }
 
 // expired reports whether anything is to be given up. Only the committer asks.

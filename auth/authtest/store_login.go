@@ -38,9 +38,9 @@ func (t *storeTest) ask(id, login auth.ChallengeID, at time.Time) auth.OpenChall
 }
 
 // tick commits an event that concerns nobody, so that time goes on.
-func (t *storeTest) tick(at time.Time) uint64 {
+func (t *storeTest) tick(at time.Time) {
 	t.Helper()
-	return t.commit(auth.Settlement{Event: auth.Event{Time: at, Outcome: auth.ClientUnknown, Verdict: auth.Ignore, Mark: auth.NoMark, Count: 1}})
+	t.commit(auth.Settlement{Event: auth.Event{Time: at, Outcome: auth.ClientUnknown, Verdict: auth.Ignore, Mark: auth.NoMark, Count: 1}})
 }
 
 func (t *storeTest) joined() {
