@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -91,7 +92,7 @@ func (p *Postgres) fill(ctx context.Context, conn *pgx.Conn, from *sql.Tx, progr
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback(ctx)
+	defer func() { _ = tx.Rollback(ctx) }() // of no effect once it is committed
 	for _, text := range []string{`SET LOCAL statement_timeout = 0`, `SET LOCAL idle_in_transaction_session_timeout = 0`} {
 		if _, err := tx.Exec(ctx, text); err != nil {
 			return err
@@ -149,13 +150,17 @@ func (p *Postgres) fill(ctx context.Context, conn *pgx.Conn, from *sql.Tx, progr
 // verifyCopy compares the target with what was copied, once it is committed.
 func (p *Postgres) verifyCopy(ctx context.Context, from *sql.Tx, want admin.Link) error {
 	const unusable = "the copy differs; drop the PostgreSQL database and begin again: %w"
-	target := p.unhurried("verify")
+	target := p.patient("verify", 0)
 	err := sameCounts(ctx, from, target)
 	target.Close()
 	if err != nil {
 		return fmt.Errorf(unusable, err)
 	}
 	o := p.o
+	if o.Dir, err = os.MkdirTemp("", "sallyport-migrate-"); err != nil { // it is no node yet
+		return err
+	}
+	defer os.RemoveAll(o.Dir)
 	q, err := OpenPostgres(ctx, o)
 	if err != nil {
 		return err

@@ -4,10 +4,13 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
+	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -33,9 +36,9 @@ type PostgresOptions struct {
 	// URL is a connection string of libpq's form. Several hosts with
 	// target_session_attrs=read-write find whichever can be written.
 	URL string
-	// Dir is a folder of this node. It keeps there what it has seen of the
-	// database, so that it knows again if that goes back in time, and for a
-	// moment the copy that Backup makes; nothing else.
+	// Dir is a folder of this node, which locks it. It keeps there what it has
+	// seen of the database, so that it knows again if that goes back in time, and
+	// for a moment the copy that Backup makes; nothing else.
 	Dir string
 	// KEK unwraps the keys in the database. It is the same on all nodes.
 	KEK seal.KEK
@@ -81,11 +84,12 @@ type Postgres struct {
 	stopAt  int64
 	now     func() time.Time
 
+	lock   *os.File // of Dir
 	config *pgx.ConnConfig
 	ring   *seal.Keyring
 	since  time.Time
 	pool   *pgxpool.Pool // for reading facts
-	db     *sql.DB       // the same connections, for text that both databases share
+	db     *sql.DB       // for listings and searches, whose text both databases share
 	archive
 
 	settings atomic.Pointer[auth.Settings]
@@ -138,9 +142,14 @@ const (
 	// comes from the node any more: it may hold the head, and all others wait.
 	idleInTransaction = time.Second
 
-	readConnections = 6
-	pollEvery       = 500 * time.Millisecond
-	channel         = "sallyport" // of NOTIFY
+	readConnections = 4
+	listConnections = 3
+
+	// listTimeout bounds the statements of listings and searches, which nobody
+	// waits for who logs in.
+	listTimeout = time.Minute
+	pollEvery   = 500 * time.Millisecond
+	channel     = "sallyport" // of NOTIFY
 )
 
 // OpenPostgres opens a database and makes its tables if it is empty. Several
@@ -189,8 +198,9 @@ func (p *Postgres) open(ctx context.Context, dial pgconn.DialFunc) error {
 	if p.o.Node == "" {
 		return errors.New("the node must have a name, unlike that of any other")
 	}
-	if err := os.MkdirAll(p.o.Dir, 0o700); err != nil {
-		return fmt.Errorf("the data directory cannot be made: %w", err)
+	var err error
+	if p.lock, err = takeDirectory(p.o.Dir); err != nil {
+		return err
 	}
 	if err := p.configure(dial); err != nil {
 		return err
@@ -216,7 +226,10 @@ func (p *Postgres) open(ctx context.Context, dial pgconn.DialFunc) error {
 	if p.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
 		return err
 	}
-	p.db = stdlib.OpenDBFromPool(p.pool)
+	p.db = p.patient("list", listTimeout)
+	p.db.SetMaxOpenConns(listConnections)
+	p.db.SetMaxIdleConns(listConnections)
+	p.db.SetConnMaxIdleTime(5 * time.Minute)
 	p.archive = archive{
 		readersDB: p.db, snapshot: &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead},
 		unfoldedOf: p.unfoldedMarks, change: p.changeOne,
@@ -332,7 +345,7 @@ func explainPostgres(err error) error {
 	case "42501":
 		return fmt.Errorf("the user must own the database, or be allowed to make tables in its schema: %w", err)
 	case "53300":
-		return fmt.Errorf("raise max_connections: a node needs %d: %w", readConnections+3, err)
+		return fmt.Errorf("raise max_connections: a node needs %d: %w", readConnections+listConnections+3, err)
 	}
 	return err
 }
@@ -504,6 +517,9 @@ func (p *Postgres) abandon() {
 		p.pool.Close()
 	}
 	p.anchor.close()
+	if p.lock != nil {
+		p.lock.Close()
+	}
 }
 
 // Settings implements auth.Store and admin.Store.
@@ -614,7 +630,7 @@ func (p *Postgres) Close() error {
 
 // shutDown is the end of the goroutines.
 func (p *Postgres) shutDown() {
-	err := errors.Join(p.anchor.save(), p.anchor.close())
+	err := errors.Join(p.anchor.save(), p.anchor.close(), p.lock.Close())
 	p.administrative.close()
 	p.db.Close()
 	p.pool.Close()
@@ -637,12 +653,15 @@ const (
 )
 
 func mishapOf(err error) mishap {
-	if errors.Is(err, errReferent) {
-		return mishapInput
+	if errors.Is(err, errReferent) || errors.Is(err, errDamaged) {
+		return mishapInput // of one subject; others are not concerned
 	}
 	var e *pgconn.PgError
 	if !errors.As(err, &e) {
-		return mishapAway // the connection failed, or the time is up
+		if lost(err) {
+			return mishapAway
+		}
+		return mishapOther
 	}
 	switch {
 	case e.Code == "40001" || e.Code == "40P01":
@@ -662,6 +681,21 @@ func mishapOf(err error) mishap {
 	return mishapOther
 }
 
+// lost reports whether an error that is not the server's says that there was no
+// answer from it.
+func lost(err error) bool {
+	var network net.Error
+	var connect *pgconn.ConnectError
+	for _, target := range []error{
+		context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, driver.ErrBadConn, sql.ErrConnDone, errUnsafe, ErrAway,
+	} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return errors.As(err, &network) || errors.As(err, &connect) || pgconn.SafeToRetry(err)
+}
+
 // judge notes what err means and returns it with the sentinel that belongs to
 // it.
 func (p *Postgres) judge(err error) error {
@@ -671,7 +705,9 @@ func (p *Postgres) judge(err error) error {
 	case mishapDamaged:
 		p.fail(err)
 	case mishapAway:
-		return fmt.Errorf("%w: %w", ErrAway, err)
+		if !errors.Is(err, ErrAway) {
+			return fmt.Errorf("%w: %w", ErrAway, err)
+		}
 	case mishapOther, mishapRetry, mishapInput:
 	}
 	return err

@@ -54,11 +54,13 @@ func (a *administrative) connect(ctx context.Context, p *Postgres) error {
 	return nil
 }
 
-// reset gives up the connection; the next change makes another.
+// reset gives up the connection unless it is in use, when whoever uses it finds
+// out; the next change makes another.
 func (a *administrative) reset() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.drop()
+	if a.mu.TryLock() {
+		defer a.mu.Unlock()
+		a.drop()
+	}
 }
 
 // drop does so with mu held.
@@ -77,7 +79,9 @@ func (a *administrative) drop() {
 }
 
 func (a *administrative) close() {
-	a.reset()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.drop()
 	if a.db != nil {
 		a.db.Close()
 	}

@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5/stdlib"
 	"modernc.org/sqlite"
@@ -46,16 +48,14 @@ func (p *Postgres) backup(ctx context.Context, w io.Writer) error {
 	return nil
 }
 
-// unhurried returns a pool of one connection on which a statement may take as
-// long as it does.
-func (p *Postgres) unhurried(kind string) *sql.DB {
+// patient returns a pool of connections on which a statement may take so long, 0
+// for as long as it does. They have no part in logins.
+func (p *Postgres) patient(kind string, d time.Duration) *sql.DB {
 	config := p.config.Copy()
 	config.RuntimeParams["application_name"] = p.applicationName(kind)
-	config.RuntimeParams["statement_timeout"] = "0"
-	config.RuntimeParams["idle_in_transaction_session_timeout"] = "0"
-	db := stdlib.OpenDB(*config)
-	db.SetMaxOpenConns(1)
-	return db
+	config.RuntimeParams["statement_timeout"] = strconv.FormatInt(d.Milliseconds(), 10)
+	config.RuntimeParams["idle_in_transaction_session_timeout"] = strconv.FormatInt(d.Milliseconds(), 10)
+	return stdlib.OpenDB(*config)
 }
 
 // scratchParameters are of a file that is thrown away unless all of it is good.
@@ -63,7 +63,7 @@ var scratchParameters = url.Values{"_pragma": {"journal_mode(off)", "synchronous
 
 // copyTo copies the database as it is at one moment into a new SQLite file.
 func (p *Postgres) copyTo(ctx context.Context, path string) error {
-	source := p.unhurried("backup")
+	source := p.patient("backup", 0)
 	defer source.Close()
 	from, err := source.BeginTx(ctx, p.snapshot)
 	if err != nil {

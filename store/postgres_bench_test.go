@@ -14,7 +14,7 @@ import (
 // memory, and a settlement that spends a step. It reports what a login costs on
 // the wire: octets, and round trips of its group.
 func BenchmarkPostgresCommit(b *testing.B) {
-	const accounts = 20_000
+	const accounts = 2_000
 	for _, nodes := range []int{1, 2, 3} {
 		for _, flight := range []int{1, 16, 64, 256, 1024} {
 			b.Run(fmt.Sprintf("nodes=%d/flight=%d", nodes, flight), func(b *testing.B) {

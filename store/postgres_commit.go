@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"sallyport/auth"
 )
@@ -24,6 +25,7 @@ type head struct {
 type committer struct {
 	conn  *pgx.Conn      // nil while there is none
 	ready chan *pgx.Conn // holds one: a connection that was made again
+	seeks bool           // one is being made
 
 	// Scratch of one group.
 	moved   map[string]struct{}
@@ -123,6 +125,7 @@ func (p *Postgres) commitAll() {
 		case next := <-p.queue:
 			p.turn(group, next)
 		case conn := <-p.c.ready:
+			p.c.seeks = false
 			p.resume(conn)
 		case <-p.quit:
 			for {
@@ -204,7 +207,10 @@ func (p *Postgres) reconnect() {
 func (p *Postgres) lose(err error) error {
 	p.disconnect()
 	err = p.away(err)
-	p.wg.Go(p.reconnect)
+	if !p.c.seeks {
+		p.c.seeks = true
+		p.wg.Go(p.reconnect)
+	}
 	return err
 }
 
@@ -213,6 +219,8 @@ func (p *Postgres) lose(err error) error {
 func (p *Postgres) resume(conn *pgx.Conn) {
 	p.c.conn = conn
 	p.pool.Reset()
+	p.db.SetMaxIdleConns(0) // closes those that wait; the server may be another one
+	p.db.SetMaxIdleConns(listConnections)
 	p.administrative.reset()
 	if err := p.compare(context.Background()); err != nil {
 		p.log.Error("the database could not be compared with what was seen of it", "error", err)
@@ -315,7 +323,7 @@ func (p *Postgres) attempt(group []*request) error {
 		}
 		p.resume(conn)
 		if p.c.conn == nil {
-			return p.lose(err)
+			return p.Healthy()
 		}
 	}
 }
@@ -612,7 +620,8 @@ func (p *Postgres) writeAll(good []*request, at *standing) (committing bool, err
 	if err := p.send(&b); err != nil {
 		// A server that answers with an error has not come to COMMIT, or has
 		// refused it.
-		return mishapOf(err) == mishapAway, err
+		var refused *pgconn.PgError
+		return !errors.As(err, &refused), err
 	}
 	p.anchor.see(end)
 	p.applied(good, rows, rewinds)

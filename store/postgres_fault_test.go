@@ -249,7 +249,6 @@ type rewoundWorld struct {
 	one, two *postgresRig
 	log      *logged
 	now      time.Time
-	steps    int64
 }
 
 // before is what the backup or standby knows.

@@ -300,6 +300,11 @@ func (f *follower) work() error {
 		}
 		f.node = now
 	}
+	if p.anchor.unfinished() {
+		if err := p.takeAwayAgain(context.Background()); err != nil {
+			return err
+		}
+	}
 	if !f.leader {
 		ctx, cancel := context.WithTimeout(context.Background(), p.timeout)
 		err := f.conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1)`, int64(leaderKey)).Scan(&f.leader)

@@ -53,12 +53,14 @@ type anchor struct {
 	dir     string
 	last    head
 	rewound int64 // meta "rewound" when last was seen
+	again   bool  // what was taken away in a lost stretch is to be taken away again
 	dirty   bool
 	taken   []takenAway
 	file    *os.File // of revocations, for appending
 	through int64    // newest act whose revocations are in taken
 
-	handling sync.Mutex // held by who deals with a rewind
+	handling sync.Mutex // held by who notes a rewind
+	taking   sync.Mutex // held by who takes away again
 }
 
 // anchorBody is the file anchor.
@@ -66,6 +68,7 @@ type anchorBody struct {
 	Seq     int64  `json:"seq"`
 	Hash    []byte `json:"hash"`
 	Rewound int64  `json:"rewound_us"`
+	Again   bool   `json:"take_away_again,omitempty"`
 }
 
 // takenAway is what one act took away: a line of the file of revocations.
@@ -88,7 +91,7 @@ func (a *anchor) load(dir string) error {
 		if err := json.Unmarshal(text, &b); err != nil {
 			return fmt.Errorf("the file %s is damaged; remove it if the database is known to be the newest: %w", filepath.Join(dir, anchorName), err)
 		}
-		a.last, a.rewound = head{b.Seq, b.Hash}, b.Rewound
+		a.last, a.rewound, a.again = head{b.Seq, b.Hash}, b.Rewound, b.Again
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -196,7 +199,7 @@ func (a *anchor) fits(seen, at head, hash []byte) bool {
 func (a *anchor) restart(h head, rewound int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.last, a.rewound, a.dirty = head{h.seq, bytes.Clone(h.hash)}, rewound, true
+	a.last, a.rewound, a.again, a.dirty = head{h.seq, bytes.Clone(h.hash)}, rewound, true, true
 }
 
 // save writes the file anchor if there is anything new.
@@ -206,7 +209,7 @@ func (a *anchor) save() error {
 	if !a.dirty || a.dir == "" {
 		return nil
 	}
-	b, err := json.Marshal(anchorBody{a.last.seq, a.last.hash, a.rewound})
+	b, err := json.Marshal(anchorBody{a.last.seq, a.last.hash, a.rewound, a.again})
 	if err != nil {
 		return err
 	}
@@ -259,6 +262,13 @@ func (a *anchor) keep(list []takenAway) error {
 	}
 	a.taken, a.through = append(a.taken, added...), added[len(added)-1].Act
 	return nil
+}
+
+// unfinished reports whether takeAwayAgain has to run.
+func (a *anchor) unfinished() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.again
 }
 
 func (a *anchor) takenAway() []takenAway {
@@ -323,6 +333,20 @@ func (p *Postgres) rewound(ctx context.Context) error {
 // moves memory to what it is now. Without a reason it does so only if that is
 // what this node sees.
 func (p *Postgres) markRewound(ctx context.Context, at time.Time, reason string) error {
+	found, err := p.startAgain(ctx, at, reason)
+	if err != nil || !found {
+		return err
+	}
+	if err := p.takeAwayAgain(ctx); err != nil {
+		p.log.Error("what was taken away could not be taken away again yet; it is tried again", "error", err)
+		p.hurry()
+	}
+	return nil
+}
+
+// startAgain does all of that but for taking away again, and reports whether
+// there was anything to do.
+func (p *Postgres) startAgain(ctx context.Context, at time.Time, reason string) (found bool, err error) {
 	p.anchor.handling.Lock()
 	defer p.anchor.handling.Unlock()
 	seen := p.anchor.seen()
@@ -333,7 +357,7 @@ func (p *Postgres) markRewound(ctx context.Context, at time.Time, reason string)
 	var settings *auth.Settings
 	var names, lastMoved, rewound int64
 	fits := false
-	err := p.administrative.run(ctx, p, beginCommit, func(w *session) error {
+	err = p.administrative.run(ctx, p, beginCommit, func(w *session) error {
 		if _, err := w.one(lockHead, nil, &h.seq, &h.hash); err != nil {
 			return err
 		}
@@ -368,10 +392,10 @@ func (p *Postgres) markRewound(ctx context.Context, at time.Time, reason string)
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("note that the database has gone back in time: %w", err)
+		return false, fmt.Errorf("note that the database has gone back in time: %w", err)
 	}
 	if fits && reason == "" {
-		return nil
+		return false, nil
 	}
 	p.anchor.restart(h, rewound)
 	p.mu.Lock()
@@ -386,7 +410,7 @@ func (p *Postgres) markRewound(ctx context.Context, at time.Time, reason string)
 	}
 	p.mu.Unlock()
 	p.saveAnchor()
-	return p.takeAwayAgain(ctx)
+	return true, nil
 }
 
 // writeRewound voids, in the transaction that is open, what may have been used
@@ -446,6 +470,10 @@ const rewindActor = "rewind"
 // acts that the database does not hold any more. It may be cut short at any
 // moment: what is done twice does nothing the second time.
 func (p *Postgres) takeAwayAgain(ctx context.Context) error {
+	if !p.anchor.taking.TryLock() {
+		return nil // somebody is at it
+	}
+	defer p.anchor.taking.Unlock()
 	list := p.anchor.takenAway()
 	var held []takenAway
 	var last int64
@@ -468,6 +496,9 @@ func (p *Postgres) takeAwayAgain(ctx context.Context) error {
 	p.anchor.mu.Lock()
 	err := p.anchor.rewrite(held)
 	p.anchor.through = last
+	if err == nil {
+		p.anchor.again, p.anchor.dirty = false, true
+	}
 	p.anchor.mu.Unlock()
 	if err != nil {
 		return err

@@ -460,6 +460,8 @@ func TestOpenPostgresRefuses(t *testing.T) {
 	if _, err := r.database(t).Exec(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, TRUE)`); err != nil {
 		t.Fatal(err)
 	}
+	refused(t, o, "in use by another process")
+	o.Dir = t.TempDir()
 	refused(t, o, "written by a newer version")
 
 	o = good(t)

@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -225,14 +226,20 @@ func (s *Server) launch(tb testing.TB) {
 	defer log.Close()
 	cmd := s.command(tb, "postgres", "-D", s.data())
 	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		tb.Fatal(err)
-	}
-	done := make(chan struct{})
+	dieWithParent(cmd.SysProcAttr)
+	started, done := make(chan error), make(chan struct{})
 	go func() {
-		_ = cmd.Wait()
+		runtime.LockOSThread() // see dieWithParent
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait()
+		}
 		close(done)
 	}()
+	if err := <-started; err != nil {
+		tb.Fatal(err)
+	}
 	s.cmd, s.done = cmd, done
 }
 
