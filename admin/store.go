@@ -89,6 +89,9 @@ type Store interface {
 	// Reseal seals every secret again under a fresh data key, a bounded number
 	// of records at a time, while logins go on, and reports how many it did.
 	Reseal(ctx context.Context) (records int, err error)
+	// MarkRewound notes that the database has gone back in time, as a node does
+	// that finds out by itself. See auth.Settings.Rewound.
+	MarkRewound(ctx context.Context, at time.Time) error
 }
 
 // A Link is a point in the chain of events: every row of events carries a keyed

@@ -304,6 +304,13 @@ func operations() []route {
 		streamed("store.backup", readBackup, backup),
 		op("store.reseal", writeKeys, reseal),
 		op("store.rekey", writeKeys, rekey),
+		op("store.rewound", writeKeys, func(c *call, _ Nothing) (Nothing, error) {
+			a := c.operator.Admin
+			if err := a.Store.MarkRewound(c.Context(), a.Now()); err != nil {
+				return Nothing{}, err
+			}
+			return Nothing{}, c.record(context.WithoutCancel(c.Context()), "store.rewound", "")
+		}),
 	}
 }
 

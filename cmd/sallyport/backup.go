@@ -266,6 +266,33 @@ on. The key file stays as it is; "sallyport rekey" changes that.`,
 	return a.printsRecords(c)
 }
 
+func (a *app) rewoundCommand() *cobra.Command {
+	var yes bool
+	c := &cobra.Command{
+		Use:   "rewound",
+		Short: "Say that the database went back in time",
+		Long: `Say that the database went back in time, after it was restored by other means than
+"sallyport restore" and no node could notice, because none had seen it before.
+Nothing that needs a second factor is then accepted for 90 seconds, until no code
+that was used in the lost stretch can match any more; counter-based tokens have to
+be resynchronized and recovery codes made anew; bypasses, cached logins and logins
+under way are void.`,
+		Args: takes(),
+	}
+	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if err := a.confirm(yes, "Accept nothing for 90 seconds, and void tokens that count, recovery codes and bypasses?"); err != nil {
+			return err
+		}
+		if err := a.server().do(c.Context(), "store.rewound", httpd.Nothing{}, &httpd.Nothing{}); err != nil {
+			return err
+		}
+		a.notef("noted; logins with a second factor are accepted again in 90 seconds")
+		return nil
+	}
+	return c
+}
+
 func (a *app) rekeyCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "rekey",
