@@ -112,18 +112,22 @@ func FuzzPolicy(f *testing.F) {
 	})
 }
 
-// octets is a rand.Source that runs dry.
-type octets struct{ b []byte }
+// octets is a rand.Source that begins with given octets. Behind them comes
+// something, always the same: rand draws again where it dislikes a number, and
+// would do so for ever if all were alike.
+type octets struct {
+	b    []byte
+	rest rand.PCG
+}
 
 // Uint64 puts two octets where rand takes its high bits from.
 func (o *octets) Uint64() uint64 {
-	if len(o.b) < 2 {
-		o.b = nil
-		return 0
+	n := o.rest.Uint64()
+	if len(o.b) >= 2 {
+		n = n>>16 | uint64(binary.BigEndian.Uint16(o.b))<<48
+		o.b = o.b[2:]
 	}
-	n := binary.BigEndian.Uint16(o.b)
-	o.b = o.b[2:]
-	return uint64(n)<<48 | uint64(n)<<16
+	return n
 }
 
 // A tally counts outcomes.
@@ -286,10 +290,10 @@ func newStep(rng *rand.Rand, k kind) step {
 	for i := range s.n {
 		s.n[i] = rng.IntN(840)
 	}
-	switch k {
-	case wait:
+	if k == wait {
 		s.ages = waits[rng.IntN(len(waits))]
-	case addRule:
+	}
+	if k == addRule {
 		some := func(from ...string) (picked []string) {
 			if rng.IntN(3) > 0 {
 				return nil
@@ -430,7 +434,6 @@ type runner struct {
 	sheets    [2][]string // recovery codes ever handed out
 	shown     [2]string   // the code that was used last
 	settings  auth.Settings
-	ranges    [][2]int // of rules: picks by name
 	serial    int
 	asked     []asked
 	sent      []sent
@@ -856,7 +859,7 @@ func (r *runner) policy(s *step) {
 			}[kind]})
 		}
 		r.tell("cache of %s: %q for %v", application, kind, life)
-	case touchSettings:
+	default:
 		r.tell("the settings change, no rule of them")
 	}
 	r.put()
