@@ -185,9 +185,9 @@ func TestFreeRADIUSConfigurations(t *testing.T) {
 	if err := os.WriteFile(b.path("secret"), []byte("s3cr3t\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, variant := range []string{"pap", "totp", "totp-sql", "both-sql"} {
+	for _, variant := range []string{"pap", "totp", "totp-sql", "both-sql", "totp-postgres"} {
 		t.Run(variant, func(t *testing.T) {
-			dir, err := b.freeRADIUS(variant, "127.0.0.1:1812")
+			dir, err := b.freeRADIUS(variant, "127.0.0.1:1812", "127.0.0.1:5432")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -198,12 +198,12 @@ func TestFreeRADIUSConfigurations(t *testing.T) {
 			if strings.Contains(string(text), "@") || !strings.Contains(string(text), `secret = "s3cr3t"`) {
 				t.Errorf("a value is missing in:\n%s", text)
 			}
-			if got, want := strings.Contains(string(text), "INSERT"), strings.HasSuffix(variant, "-sql"); got != want {
+			if got, want := strings.Contains(string(text), "INSERT"), strings.HasSuffix(variant, "-sql") || strings.HasSuffix(variant, "-postgres"); got != want {
 				t.Errorf("logs to SQL: %t; want %t", got, want)
 			}
 		})
 	}
-	if _, err := b.freeRADIUS("ldap", "127.0.0.1:1812"); err == nil {
+	if _, err := b.freeRADIUS("ldap", "127.0.0.1:1812", ""); err == nil {
 		t.Error("a variant that there is not was written")
 	}
 }

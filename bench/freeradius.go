@@ -11,10 +11,16 @@ import (
 	"strings"
 )
 
+// freeRADIUSCommand starts FreeRADIUS with the configuration in a directory.
+func (b *bench) freeRADIUSCommand(dir string) []string {
+	return []string{b.radius, "-f", "-d", dir, "-n", "radiusd", "-l", "stdout"}
+}
+
 // freeRADIUS writes the configuration of one variant, to listen at address, and
 // returns its directory. Only the modules that the work needs are loaded, and
-// two threads serve: on one core that is the best that was found.
-func (b *bench) freeRADIUS(variant, address string) (string, error) {
+// two threads serve: on one core that is the best that was found. A variant
+// that logs to PostgreSQL does so at the address database.
+func (b *bench) freeRADIUS(variant, address, database string) (string, error) {
 	secret, err := os.ReadFile(b.path("secret"))
 	if err != nil {
 		return "", err
@@ -35,6 +41,7 @@ func (b *bench) freeRADIUS(variant, address string) (string, error) {
 		return "", err
 	}
 	base, sql := strings.CutSuffix(variant, "-sql")
+	base, postgres := strings.CutSuffix(base, "-postgres")
 	v := map[string]string{
 		"DIR": dir, "LIB": libraries, "PORT": port, "SECRET": strings.TrimSpace(string(secret)),
 		"USERS": b.path("users-" + base), "SQL": "", "POSTAUTH": "", "SPLIT": "",
@@ -57,8 +64,15 @@ func (b *bench) freeRADIUS(variant, address string) (string, error) {
 	default:
 		return "", fmt.Errorf("there is no configuration %q of FreeRADIUS", variant)
 	}
-	if sql {
+	switch {
+	case sql:
 		v["SQL"], v["POSTAUTH"] = expand(freeRADIUSSQL, v), "sql"
+	case postgres:
+		if v["DBHOST"], v["DBPORT"], err = net.SplitHostPort(database); err != nil {
+			return "", err
+		}
+		v["DBNAME"] = runDatabase
+		v["SQL"], v["POSTAUTH"] = expand(freeRADIUSPostgres, v), "sql"
 	}
 	for name, text := range map[string]string{
 		"radiusd.conf": expand(freeRADIUSConfig, v),
@@ -208,3 +222,48 @@ CREATE TABLE IF NOT EXISTS radpostauth (
 	authdate timestamp NOT NULL
 );
 `
+
+// freeRADIUSPostgres logs as the package's own configuration does. A thread
+// that finds no connection would reject, so there are more than threads.
+const freeRADIUSPostgres = `
+	sql {
+		driver = "rlm_sql_postgresql"
+		dialect = "postgresql"
+		server = "@DBHOST@"
+		port = @DBPORT@
+		login = "postgres"
+		password = ""
+		radius_db = "@DBNAME@"
+		postauth_table = "radpostauth"
+		sql_user_name = "%{User-Name}"
+		read_groups = no
+		read_profiles = no
+		read_clients = no
+		delete_stale_sessions = no
+		pool {
+			start = 2
+			min = 2
+			max = 4
+			spare = 2
+			uses = 0
+			lifetime = 0
+			idle_timeout = 0
+		}
+		post-auth {
+			query = "INSERT INTO ${..postauth_table} (username, pass, reply, authdate) VALUES ('%{User-Name}', '%{%{User-Password}:-%{Chap-Password}}', '%{reply:Packet-Type}', '%S.%M')"
+		}
+	}
+`
+
+// freeRADIUSPostgresSchema is the table of the package's own schema without its
+// two indexes, which would only make it slower.
+const freeRADIUSPostgresSchema = `CREATE TABLE radpostauth (
+	id bigserial PRIMARY KEY,
+	username text NOT NULL,
+	pass text,
+	reply text,
+	CalledStationId text,
+	CallingStationId text,
+	authdate timestamp with time zone NOT NULL default now(),
+	Class text
+)`

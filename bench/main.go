@@ -46,6 +46,9 @@ type bench struct {
 	radius  string // freeradius, "" if it is not installed
 	strace  string // "" if it is not installed
 	samples map[string][]sample
+
+	database      *database // nil where ours is in SQLite
+	accountOctets float64   // what an account with one authenticator takes there
 }
 
 // A sample is one run of one row.
@@ -56,6 +59,8 @@ type sample struct {
 	// often it forced data to disk, and how many transactions it says it wrote.
 	Fsyncs int `json:"fsyncs,omitempty"`
 	Groups int `json:"groups,omitempty"`
+
+	Cluster *clusterRun `json:"cluster,omitempty"` // of rows with PostgreSQL
 }
 
 func main() {
@@ -74,11 +79,12 @@ func run(ctx context.Context, args []string, out, tell io.Writer) error {
 	flags.StringVar(&b.program, "sallyport", filepath.Join("bin", "sallyport"), "the built program")
 	parent := flags.String("dir", "", "directory to work in, on the kind of disk that is to be measured (default: the temporary directory)")
 	flags.IntVar(&b.rounds, "rounds", 4, "how often every row is run")
-	flags.IntVar(&b.accounts, "accounts", 100_000, "accounts on both sides")
+	flags.IntVar(&b.accounts, "accounts", 100_000, "accounts on both sides; with -postgres 40000 suffice")
 	flags.DurationVar(&b.duration, "duration", 2*time.Second, "measured part of each run")
 	flags.DurationVar(&b.long, "long", time.Minute, "measured part of the row that watches the tail; 0 leaves it out")
 	flags.BoolVar(&b.priority, "priority", true, "give server and generator precedence over other programs, if this user may")
 	keep := flags.Bool("keep", false, "leave the directory with accounts and credentials, and say where it is")
+	postgres := flags.Bool("postgres", false, "measure nodes on one PostgreSQL, and FreeRADIUS with its log there, instead of everything with SQLite")
 	only := flags.String("rows", "", "regular expression of the rows to run (default: all)")
 	asJSON := flags.Bool("json", false, "print everything that was measured as JSON instead of the tables")
 	gate := flags.Float64("gate", -1, "fail if a goal that was measured misses its \"must\" by more than this share, such as 0.25")
@@ -96,6 +102,16 @@ func run(ctx context.Context, args []string, out, tell io.Writer) error {
 		fmt.Fprintf(tell, "working in %s\n", b.dir)
 	} else {
 		defer os.RemoveAll(b.dir)
+	}
+	if *postgres {
+		if b.database, err = b.startDatabase(ctx, *parent); err != nil {
+			return err
+		}
+		defer func() {
+			if err := b.database.remove(); err != nil {
+				fmt.Fprintln(tell, err)
+			}
+		}()
 	}
 	for _, r := range b.allRows() {
 		if choose.MatchString(r.ID) {
@@ -171,12 +187,14 @@ func (b *bench) look(parent string) error {
 func (b *bench) measure(ctx context.Context) error {
 	shuffle := rand.New(rand.NewPCG(1, 2))
 	for round := range b.rounds {
+		// Cost rows run when the rounds are over: what counts statements slows
+		// them down.
 		// A row that depends on another's rate runs right after it.
 		var leaders []row
 		followers := map[string][]row{}
 		for _, r := range b.rows {
 			switch {
-			case r.Tail:
+			case r.Tail, r.Cost:
 			case r.Of != "":
 				followers[r.Of] = append(followers[r.Of], r)
 			default:
@@ -202,12 +220,38 @@ func (b *bench) measure(ctx context.Context) error {
 			}
 		}
 	}
+	counting := false
+	for _, r := range b.rows {
+		if !r.Cost {
+			continue
+		}
+		if !counting {
+			if err := b.database.count(ctx, b); err != nil {
+				return fmt.Errorf("let the database count statements: %w", err)
+			}
+			counting = true
+		}
+		if err := b.one(ctx, b.rounds, r); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
 // one runs one row once: a fresh server on fresh data.
 func (b *bench) one(ctx context.Context, round int, r row) error {
 	s := sample{Round: round}
+	if r.Database {
+		rate := r.Rate
+		if r.Share > 0 {
+			rate = r.Share * last(b.samples[r.Of]).Result.PerSecond
+		}
+		if err := b.onDatabase(ctx, r, &s, rate); err != nil {
+			return fmt.Errorf("row %s, round %d: %w", r.ID, round+1, err)
+		}
+		b.note(r, s)
+		return nil
+	}
 	err := b.serve(ctx, r, &s, func(p *process) error {
 		args := []string{
 			"bench", "radius", "--json", "--server", p.address, "--server-pid", strconv.Itoa(p.pid()),
@@ -237,18 +281,29 @@ func (b *bench) one(ctx context.Context, round int, r row) error {
 	if err != nil {
 		return fmt.Errorf("row %s, round %d: %w", r.ID, round+1, err)
 	}
+	b.note(r, s)
+	return nil
+}
+
+// note keeps a sample and tells of it.
+func (b *bench) note(r row, s sample) {
 	b.samples[r.ID] = append(b.samples[r.ID], s)
 	res := &s.Result
 	note := ""
+	if c := s.Cluster; c != nil {
+		note = fmt.Sprintf("  database %.1f us, %.0f octets of WAL", c.Database, c.WAL)
+		for what, n := range c.Refused {
+			note += fmt.Sprintf("  %d times %s", n, what)
+		}
+	}
 	if !res.Clean() {
-		note = fmt.Sprintf("  NOT CLEAN: %d wrong, %d bad, %d late, %d lost, %d without identifier", res.Wrong, res.Bad, res.Late, res.Lost, res.NoSlot)
+		note += fmt.Sprintf("  NOT CLEAN: %d wrong, %d bad, %d late, %d lost, %d without identifier", res.Wrong, res.Bad, res.Late, res.Lost, res.NoSlot)
 	}
 	if res.Exhausted {
 		note += "  (codes used up)"
 	}
 	fmt.Fprintf(b.tell, "round %d  %-22s %9.0f/s  %6.1f us CPU  p50 %.2f ms  p99 %.2f ms  noise %.2f%s\n",
-		round+1, r.ID, res.PerSecond, res.ServerCPU, res.Latency.P50/1e3, res.Latency.P99/1e3, res.Noise, note)
-	return nil
+		s.Round+1, r.ID, res.PerSecond, res.ServerCPU, res.Latency.P50/1e3, res.Latency.P99/1e3, res.Noise, note)
 }
 
 // freshRate is how many logins a second fresh codes suffice for, over a time
@@ -265,8 +320,12 @@ func (b *bench) freshRate(d time.Duration) float64 {
 
 // generate runs the load generator and returns its result.
 func (b *bench) generate(ctx context.Context, args []string) (load.Result, error) {
+	return b.generateBy(b.command(ctx, generatorCore, append([]string{b.program}, args...)))
+}
+
+// generateBy runs the load generator that cmd is.
+func (b *bench) generateBy(cmd *exec.Cmd) (load.Result, error) {
 	var r load.Result
-	cmd := b.command(ctx, generatorCore, append([]string{b.program}, args...))
 	var out, fault strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &fault
 	if err := b.start(cmd); err != nil {

@@ -64,6 +64,10 @@ func (b *bench) prepare(ctx context.Context) error {
 		{name: "argon2id", size: min(passwordAccounts, b.accounts), native: true},
 		{name: "bcrypt", size: min(passwordAccounts, b.accounts), hash: string(bcrypted)},
 	}
+	if b.database != nil {
+		// Nothing is hashed in rows with PostgreSQL.
+		populations = populations[:1]
+	}
 	for _, p := range populations {
 		p.tokens = make([]otp.Enrolment, p.size)
 		for i := range p.tokens {
@@ -80,11 +84,30 @@ func (b *bench) prepare(ctx context.Context) error {
 	if err := os.WriteFile(b.path("secret"), []byte(secret+"\n"), 0o600); err != nil {
 		return err
 	}
+	if b.database != nil {
+		if err := b.database.exec(ctx, "postgres", `CREATE DATABASE `+baseDatabase); err != nil {
+			return err
+		}
+		if err := b.splitCredentials(populations[0]); err != nil {
+			return err
+		}
+	}
 	if err := b.fill(ctx, secret, populations); err != nil {
 		return fmt.Errorf("fill our data directory: %w", err)
 	}
+	if b.database != nil {
+		empty, err := b.database.size(ctx, "postgres")
+		if err != nil {
+			return err
+		}
+		filled, err := b.database.size(ctx, baseDatabase)
+		if err != nil {
+			return err
+		}
+		b.accountOctets = float64(filled-empty) / float64(b.accounts)
+	}
 	if b.radius != "" {
-		if err := b.writeUsers(secret, populations[0], populations[2]); err != nil {
+		if err := b.writeUsers(secret, populations[0], populations[1:]); err != nil {
 			return fmt.Errorf("set FreeRADIUS up: %w", err)
 		}
 	}
@@ -95,8 +118,16 @@ func (b *bench) prepare(ctx context.Context) error {
 const bcryptCost = 10
 
 func (b *bench) writeCredentials(p *population) error {
-	return b.write(p.name+".txt", func(w *bufio.Writer) error {
+	return b.writeSome(p.name+".txt", p, func(int) bool { return true })
+}
+
+// writeSome writes the credentials of some accounts.
+func (b *bench) writeSome(name string, p *population, choose func(account int) bool) error {
+	return b.write(name, func(w *bufio.Writer) error {
 		for i, token := range p.tokens {
+			if !choose(i) {
+				continue
+			}
 			uri, err := token.URI()
 			if err != nil {
 				return err
@@ -129,6 +160,11 @@ func (b *bench) write(name string, fill func(*bufio.Writer) error) error {
 func (b *bench) fill(ctx context.Context, secret string, populations []*population) error {
 	cfg := config.Default()
 	cfg.Data, cfg.RADIUS, cfg.Telemetry = b.path("data"), nil, ""
+	if b.database != nil {
+		if err := cfg.Set("database", b.database.url(b.database.address(), baseDatabase)); err != nil {
+			return err
+		}
+	}
 	s, err := server.Start(ctx, cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
@@ -219,7 +255,7 @@ func (b *bench) addAccounts(ctx context.Context, s *server.Server, p *population
 }
 
 // writeUsers writes FreeRADIUS's files of users.
-func (b *bench) writeUsers(secret string, code, both *population) error {
+func (b *bench) writeUsers(secret string, code *population, others []*population) error {
 	if strings.ContainsAny(secret, `"\`) {
 		return fmt.Errorf("the secret cannot be quoted")
 	}
@@ -241,6 +277,10 @@ func (b *bench) writeUsers(secret string, code, both *population) error {
 	}); err != nil {
 		return err
 	}
+	if len(others) == 0 {
+		return nil
+	}
+	both := last(others)
 	return users("users-both", both, func(i int) string {
 		return fmt.Sprintf(`Crypt-Password := "%s", TOTP-Secret := "%s", Auth-Type := both`, both.hash, otp.EncodeKey(both.tokens[i].Key))
 	})

@@ -71,8 +71,9 @@ func (b *bench) start(cmd *exec.Cmd) error {
 }
 
 var (
-	ours      = regexp.MustCompile(`^(?:RADIUS|echo) +(\S+) \(UDP\)`)
-	telemetry = regexp.MustCompile(`^telemetry +http://([^/]+)/`)
+	ours        = regexp.MustCompile(`^(?:RADIUS|echo) +(\S+) \(UDP\)`)
+	telemetry   = regexp.MustCompile(`^telemetry +http://([^/]+)/`)
+	radiusReady = regexp.MustCompile(`Ready to process requests`)
 )
 
 // serve starts the row's server on fresh data, lets use use it, and stops it.
@@ -103,15 +104,14 @@ func (b *bench) serve(ctx context.Context, r row, s *sample, use func(*process) 
 		p.env = []string{"GOMAXPROCS=2"}
 	default:
 		var err error
-		if p.address, err = freePort(); err != nil {
+		if p.address, err = freePort("udp"); err != nil {
 			return err
 		}
-		dir, err := b.freeRADIUS(r.Server, p.address)
+		dir, err := b.freeRADIUS(r.Server, p.address, "")
 		if err != nil {
 			return err
 		}
-		args = []string{b.radius, "-f", "-d", dir, "-n", "radiusd", "-l", "stdout"}
-		ready = regexp.MustCompile(`Ready to process requests`)
+		args, ready = b.freeRADIUSCommand(dir), radiusReady
 	}
 	if r.Slow {
 		p.trace = b.path("trace")
@@ -120,7 +120,7 @@ func (b *bench) serve(ctx context.Context, r row, s *sample, use func(*process) 
 			"-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:delay_exit=2000",
 		}, args...)
 	}
-	if err := b.launch(ctx, p, args, ready); err != nil {
+	if err := b.launch(ctx, p, serverCore, args, ready); err != nil {
 		return err
 	}
 	defer func() {
@@ -147,9 +147,9 @@ func (b *bench) serve(ctx context.Context, r row, s *sample, use func(*process) 
 	return err
 }
 
-// launch starts a server and returns when it says that it is ready.
-func (b *bench) launch(ctx context.Context, p *process, args []string, ready *regexp.Regexp) error {
-	p.cmd = b.command(ctx, serverCore, args)
+// launch starts a server on a core and returns when it says that it is ready.
+func (b *bench) launch(ctx context.Context, p *process, core int, args []string, ready *regexp.Regexp) error {
+	p.cmd = b.command(ctx, core, args)
 	p.cmd.Env = append(os.Environ(), p.env...)
 	out, write, err := os.Pipe()
 	if err != nil {
@@ -212,22 +212,31 @@ func (p *process) stop() error {
 	}
 }
 
-// metric reads one counter of our server.
-func (p *process) metric(ctx context.Context, name string) (int, error) {
+// metrics reads all metrics of our server.
+func (p *process) metrics(ctx context.Context) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.telemetry+"/metrics", nil)
 	if err != nil {
-		return 0, err
+		return "", err
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return 0, fmt.Errorf("read metrics: %w", err)
+		return "", fmt.Errorf("read metrics: %w", err)
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return 0, fmt.Errorf("read metrics: %w", err)
+		return "", fmt.Errorf("read metrics: %w", err)
 	}
-	for line := range strings.Lines(string(text)) {
+	return string(text), nil
+}
+
+// metric reads one counter of our server.
+func (p *process) metric(ctx context.Context, name string) (int, error) {
+	text, err := p.metrics(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(text) {
 		if value, ok := strings.CutPrefix(strings.TrimSpace(line), name+" "); ok {
 			n, err := strconv.ParseFloat(value, 64)
 			return int(n), err
@@ -246,11 +255,20 @@ func countFsyncs(path string) (int, error) {
 	return strings.Count(string(text), "fsync(") + strings.Count(string(text), "fdatasync("), nil
 }
 
-func freePort() (string, error) {
-	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+// freePort returns an address on loopback that nobody uses.
+func freePort(network string) (string, error) {
+	if network == "udp" {
+		c, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			return "", err
+		}
+		defer c.Close()
+		return c.LocalAddr().String(), nil
+	}
+	l, err := net.Listen(network, "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}
-	defer c.Close()
-	return c.LocalAddr().String(), nil
+	defer l.Close()
+	return l.Addr().String(), nil
 }

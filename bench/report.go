@@ -24,8 +24,12 @@ type report struct {
 	Peer     string    `json:"peer"`
 	Rounds   int       `json:"rounds"`
 	Accounts int       `json:"accounts"`
-	Goals    []goal    `json:"goals"`
-	Rows     []summary `json:"rows"`
+	// AccountOctets is what an account with one authenticator takes on the disk
+	// of PostgreSQL before its first login.
+	AccountOctets float64 `json:"account_octets,omitempty"`
+
+	Goals []goal    `json:"goals"`
+	Rows  []summary `json:"rows"`
 }
 
 // A goal is a figure that was promised, and what it is.
@@ -44,21 +48,29 @@ type goal struct {
 
 // A summary is one row with the medians of its samples.
 type summary struct {
-	ID        string   `json:"id"`
-	Title     string   `json:"title"`
-	Durable   string   `json:"durable"`
-	InFlight  int      `json:"in_flight,omitempty"`
-	Rate      float64  `json:"rate,omitempty"`
-	PerSecond float64  `json:"per_second"`
-	CPU       float64  `json:"server_cpu_us_per_login"`
-	P50       float64  `json:"p50_us"`
-	P99       float64  `json:"p99_us"`
-	P999      float64  `json:"p99_9_us"`
-	RSS       float64  `json:"server_rss_mb"`
-	Noise     float64  `json:"noise_cores"`
-	Faults    uint64   `json:"faults"`
-	OverEcho  float64  `json:"over_echo,omitempty"`
-	Samples   []sample `json:"samples"`
+	ID        string  `json:"id"`
+	Title     string  `json:"title"`
+	Durable   string  `json:"durable"`
+	InFlight  int     `json:"in_flight,omitempty"`
+	Rate      float64 `json:"rate,omitempty"`
+	PerSecond float64 `json:"per_second"`
+	CPU       float64 `json:"server_cpu_us_per_login"`
+	P50       float64 `json:"p50_us"`
+	P99       float64 `json:"p99_us"`
+	P999      float64 `json:"p99_9_us"`
+	RSS       float64 `json:"server_rss_mb"`
+	Noise     float64 `json:"noise_cores"`
+	Faults    uint64  `json:"faults"`
+	OverEcho  float64 `json:"over_echo,omitempty"`
+	// Of rows with PostgreSQL.
+	Nodes       int      `json:"nodes,omitempty"`
+	NodeCPU     float64  `json:"node_cpu_us_per_login,omitempty"`
+	DatabaseCPU float64  `json:"database_cpu_us_per_login,omitempty"`
+	WAL         float64  `json:"wal_octets_per_login,omitempty"`
+	Flushes     float64  `json:"wal_flushes_per_login,omitempty"`
+	Group       float64  `json:"logins_per_group,omitempty"`
+	Cost        *cost    `json:"cost,omitempty"`
+	Samples     []sample `json:"samples"`
 }
 
 // tooNoisy is how many cores others may use during a run before it is left out,
@@ -145,7 +157,7 @@ func (b *bench) ratio(above, below string, value func(*load.Result) float64) (fl
 }
 
 func (b *bench) report() *report {
-	r := &report{Time: time.Now(), Machine: machine(), Peer: b.peer(), Rounds: b.rounds, Accounts: b.accounts}
+	r := &report{Time: time.Now(), Machine: machine(), Peer: b.peer(), Rounds: b.rounds, Accounts: b.accounts, AccountOctets: b.accountOctets}
 	for _, row := range b.rows {
 		samples := b.samples[row.ID]
 		if len(samples) == 0 {
@@ -158,13 +170,28 @@ func (b *bench) report() *report {
 			P50: medianOf(c, p50), P99: medianOf(c, p99), P999: medianOf(c, p999),
 			RSS: medianOf(c, rss), Noise: medianOf(c, noise),
 		}
-		if row.Share > 0 {
+		if row.Share > 0 || row.Rate > 0 {
 			s.Rate = medianOf(c, func(r *load.Result) float64 { return r.Rate })
 		} else if over, _ := b.ratio(row.ID, "echo", perSecond); !math.IsNaN(over) {
 			s.OverEcho = over
 		}
 		for i := range samples {
 			s.Faults += faults(&samples[i].Result)
+		}
+		if row.Database {
+			s.Nodes = row.Nodes
+			of := func(value func(*clusterRun) float64) float64 {
+				var values []float64
+				for i := range c {
+					values = append(values, value(c[i].Cluster))
+				}
+				return median(values)
+			}
+			s.NodeCPU = of(func(c *clusterRun) float64 { return c.Node })
+			s.DatabaseCPU = of(func(c *clusterRun) float64 { return c.Database })
+			s.WAL = of(func(c *clusterRun) float64 { return c.WAL })
+			s.Group = of(func(c *clusterRun) float64 { return float64(c.Logins) / float64(max(1, c.Groups)) })
+			s.Cost = last(c).Cluster.Cost
 		}
 		r.Rows = append(r.Rows, s)
 	}
@@ -185,7 +212,15 @@ func (b *bench) goals() []goal {
 		g.Value, g.Why = math.NaN(), why
 		return g.judge()
 	}
-	const postgres = "the store is SQLite only so far"
+	if b.database != nil {
+		wrong := b.wrongAnswers()
+		return []goal{
+			quotient(goal{ID: "G5", What: "one node / FreeRADIUS, both with PostgreSQL", Must: 5, Best: 10}, "nodes-1", "freeradius-postgres", perSecond),
+			quotient(goal{ID: "G6", What: "one node with PostgreSQL / UDP echo", Must: 0.08, Best: 0.15}, "nodes-1", "echo", perSecond),
+			wrong,
+		}
+	}
+	const postgres = "measured with the flag postgres"
 	tail := goal{ID: "G10", What: "p99.9 at a tenth of its own rate, for long", Most: true, Must: 25, Best: 10, Unit: "ms", Value: math.NaN(), Why: "needs the row sallyport-tail"}
 	if s := b.samples["sallyport-tail"]; len(s) > 0 {
 		tail.Value, tail.Why = last(s).Result.Latency.P999/1e3, ""
@@ -209,18 +244,6 @@ func (b *bench) goals() []goal {
 // faultGoals are the two halves of G13: nothing is lost or wrong below
 // saturation, and a transaction costs one fsync.
 func (b *bench) faultGoals() []goal {
-	wrong := goal{ID: "G13a", What: "wrong, bad, late or lost answers of ours", Most: true, Unit: "answers", Value: math.NaN(), Why: "needs a row of ours"}
-	for _, row := range b.rows {
-		if row.Server != "sallyport" {
-			continue
-		}
-		for i := range b.samples[row.ID] {
-			if wrong.Why != "" {
-				wrong.Value, wrong.Why = 0, ""
-			}
-			wrong.Value += float64(faults(&b.samples[row.ID][i].Result))
-		}
-	}
 	// A checkpoint of the write-ahead log costs two more now and then, and so
 	// do the transactions that fill in the search index behind the logins.
 	fsyncs := goal{ID: "G13b", What: "fsyncs per transaction of logins, all others included", Most: true, Must: 1.2, Best: 1.05, Value: math.NaN(), Why: "needs the row sallyport-slow"}
@@ -237,7 +260,24 @@ func (b *bench) faultGoals() []goal {
 	if fsyncs.Why == "" && fsyncs.Value < 0.99 {
 		fsyncs.Met = "no" // something was told before it was on disk
 	}
-	return []goal{wrong.judge(), fsyncs}
+	return []goal{b.wrongAnswers(), fsyncs}
+}
+
+// wrongAnswers is the first of them.
+func (b *bench) wrongAnswers() goal {
+	wrong := goal{ID: "G13a", What: "wrong, bad, late or lost answers of ours", Most: true, Unit: "answers", Value: math.NaN(), Why: "needs a row of ours"}
+	for _, row := range b.rows {
+		if row.Server != "sallyport" {
+			continue
+		}
+		for i := range b.samples[row.ID] {
+			if wrong.Why != "" {
+				wrong.Value, wrong.Why = 0, ""
+			}
+			wrong.Value += float64(faults(&b.samples[row.ID][i].Result))
+		}
+	}
+	return wrong.judge()
 }
 
 const notMeasured = "not measured"
@@ -326,6 +366,67 @@ func (r *report) print(out io.Writer) {
 	}
 	w.Flush()
 	r.printPasswords(out)
+	r.printNodes(out)
+}
+
+// printNodes prints what only rows with PostgreSQL show.
+func (r *report) printNodes(out io.Writer) {
+	rate := map[string]float64{}
+	with, costs := false, false
+	for _, s := range r.Rows {
+		rate[s.ID] = s.PerSecond
+		with, costs = with || s.DatabaseCPU > 0, costs || s.Cost != nil
+	}
+	if !with {
+		return
+	}
+	if r.AccountOctets > 0 {
+		fmt.Fprintf(out, "\nan account with one authenticator takes %.0f octets on the disk of PostgreSQL before its first login\n", r.AccountOctets)
+	}
+	fmt.Fprint(out, "\nwho uses the processor, us per login, and what a login puts on disk\n")
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "row\tlogins/s\tnodes us\tdatabase us\tdatabase share\tlogins/transaction\tWAL octets")
+	for _, s := range r.Rows {
+		if s.DatabaseCPU == 0 || s.Cost != nil {
+			continue
+		}
+		group := "-"
+		if s.Nodes > 0 {
+			group = fmt.Sprintf("%.1f", s.Group)
+		}
+		fmt.Fprintf(w, "%s\t%.0f\t%.1f\t%.1f\t%.0f %%\t%s\t%.0f\n", s.Title, s.PerSecond, s.NodeCPU, s.DatabaseCPU,
+			100*s.DatabaseCPU/(s.NodeCPU+s.DatabaseCPU), group, s.WAL)
+	}
+	w.Flush()
+	fmt.Fprint(out, "\nratios of medians, all on the same core(s):\n")
+	for _, q := range [][2]string{
+		{"nodes-1", "freeradius-postgres"},
+		{"nodes-2", "freeradius-postgres"},
+		{"nodes-3", "freeradius-postgres"},
+		{"nodes-1", "freeradius-pap"},
+		{"freeradius-postgres", "freeradius-pap"},
+		{"nodes-2", "nodes-1"},
+		{"nodes-3", "nodes-1"},
+		{"nodes-2-apart", "nodes-1-apart"},
+		{"nodes-3-apart", "nodes-1-apart"},
+	} {
+		if rate[q[0]] > 0 && rate[q[1]] > 0 {
+			fmt.Fprintf(out, "  %6.2f x  %s / %s\n", rate[q[0]]/rate[q[1]], q[0], q[1])
+		}
+	}
+	if !costs {
+		return
+	}
+	fmt.Fprint(out, "\nwhat one login takes of the database (in the mean; statements are counted, which slows it down)\n")
+	w = tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "row\tround trips\toctets to\toctets from\tstatements\ttransactions\trows new\tchanged\tgone\tWAL octets\tpage images\tflushes\tdisk octets")
+	for _, s := range r.Rows {
+		if c := s.Cost; c != nil {
+			fmt.Fprintf(w, "%s\t%.3f\t%.0f\t%.0f\t%.3f\t%.3f\t%.2f\t%.2f\t%.2f\t%.0f\t%.3f\t%.3f\t%.0f\n", s.Title, c.RoundTrips, c.Sent, c.Received,
+				c.Statements, c.Transactions, c.Inserted, c.Updated, c.Deleted, c.WAL, c.FullPages, c.Flushes, c.Disk)
+		}
+	}
+	w.Flush()
 }
 
 // printPasswords compares the rows in which a password is hashed. They have no

@@ -592,19 +592,7 @@ func (s *Store) refresh(r *request, was, now int64) {
 		s.cache.drop(st.Subject)
 		return
 	}
-	for i := range st.Spend {
-		sp := &st.Spend[i]
-		if sp.Mark == auth.NoMark {
-			continue
-		}
-		if p := facts.place(sp.Authenticator); p >= 0 {
-			facts.marks[p] = max(facts.marks[p], sp.Mark)
-		}
-	}
-	if st.Throttle != nil {
-		facts.throttle = countsOf(st.Throttle)
-	}
-	facts.version = now
+	facts.settle(st, now)
 }
 
 // keepMark remembers a mark until it is folded. mu must be held.

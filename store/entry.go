@@ -30,6 +30,24 @@ type entry struct {
 	shared   *shared // what a Postgres keeps beside; nil in a Store
 }
 
+// settle brings what moves to a settlement's version: its marks and counts. The
+// store's mu must be held.
+func (e *entry) settle(st *auth.Settlement, version int64) {
+	for i := range st.Spend {
+		sp := &st.Spend[i]
+		if sp.Mark == auth.NoMark {
+			continue
+		}
+		if place := e.place(sp.Authenticator); place >= 0 {
+			e.marks[place] = max(e.marks[place], sp.Mark)
+		}
+	}
+	if st.Throttle != nil {
+		e.throttle = countsOf(st.Throttle)
+	}
+	e.version = version
+}
+
 // counts is an auth.Throttle as it is kept.
 type counts struct {
 	knowFailures, haveFailures int32

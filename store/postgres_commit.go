@@ -715,23 +715,12 @@ func (p *Postgres) refresh(r *request, row *subjectRow, rewinds bool) {
 		p.cache.drop(st.Subject)
 		return
 	}
-	for i := range st.Spend {
-		sp := &st.Spend[i]
-		if sp.Mark == auth.NoMark {
-			continue
-		}
-		if place := e.place(sp.Authenticator); place >= 0 {
-			e.marks[place] = max(e.marks[place], sp.Mark)
-		}
-	}
-	if st.Throttle != nil {
-		e.throttle = countsOf(st.Throttle)
-	}
 	next := &shared{subjectRow: *row}
 	if e.shared != nil && st.Bypass == "" {
 		next.bypass = e.shared.bypass
 	}
-	e.version, e.shared = row.version, next
+	e.settle(st, row.version)
+	e.shared = next
 }
 
 // dropAll drops the cached facts of settlements.
