@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"sallyport/load"
+	"sallyport/otp"
 )
 
 // A clusterRun is what a run with PostgreSQL showed beside load.Result. Shares
@@ -81,6 +82,9 @@ func (b *bench) onDatabase(ctx context.Context, r row, s *sample, rate float64) 
 		return err
 	}
 	if r.Nodes > 0 {
+		if err := b.share(len(nodes), time.Now()); err != nil {
+			return err
+		}
 		if err := b.meet(ctx, r, nodes); err != nil {
 			return err
 		}
@@ -269,8 +273,8 @@ func (b *bench) generators(ctx context.Context, r row, nodes []*process, flags f
 	var wg sync.WaitGroup
 	for i, p := range nodes {
 		credentials := r.Credentials
-		if len(nodes) > 1 {
-			credentials = partOf(r.Credentials, i, len(nodes))
+		if r.Nodes > 0 {
+			credentials = partOf(credentials, i, len(nodes))
 		}
 		args := append([]string{
 			"bench", "radius", "--json", "--server", p.address, "--mode", string(r.Mode), "--timeout", "10s",
@@ -411,17 +415,33 @@ func sleepUntil(ctx context.Context, t time.Time) error {
 	}
 }
 
-// splitCredentials writes the parts of a file of credentials for two and three
-// nodes.
-func (b *bench) splitCredentials(p *population) error {
-	for n := 2; n <= maxNodes; n++ {
-		for i := range n {
-			if err := b.writeSome(partOf(p.name+".txt", i, n), p, func(account int) bool { return account%n == i }); err != nil {
-				return err
-			}
+// share writes the credentials of each of n nodes, without the accounts whose
+// codes come twice between now and the end of a run. One in a hundred thousand
+// does: the code with which it was met would be the one that is measured, and
+// rightly refused.
+func (b *bench) share(n int, now time.Time) error {
+	for i := range n {
+		if err := b.writeSome(partOf("code.txt", i, n), b.codes, func(account int) bool {
+			return account%n == i && !repeats(b.codes.tokens[account], now, now.Add(4*step))
+		}); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// repeats reports whether a token shows a code twice from one moment to another,
+// or in the steps before and after, in which it is valid too.
+func repeats(e otp.Enrolment, from, to time.Time) bool {
+	seen := map[string]bool{}
+	for at := e.Params.Step(from) - 1; at <= e.Params.Step(to)+1; at++ {
+		code := otp.HOTP(e.Key, uint64(at), e.Params)
+		if seen[code] {
+			return true
+		}
+		seen[code] = true
+	}
+	return false
 }
 
 // maxNodes is how many nodes of ours are measured at most.

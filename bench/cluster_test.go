@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"sallyport/load"
+	"sallyport/otp"
 )
 
 // A round trip is what is sent after something was received, however many
@@ -103,6 +104,35 @@ func TestNextStep(t *testing.T) {
 		if got%30 != 0 || got <= unix || got > unix+30 {
 			t.Errorf("the step after %d begins at %d", unix, got)
 		}
+	}
+}
+
+// An account whose code of one step comes again in the next is no use: the code
+// would be used before it is measured.
+func TestRepeats(t *testing.T) {
+	e := otp.Enrolment{Key: []byte("12345678901234567890"), Params: otp.Params{Digits: 6, Period: 30 * time.Second}}
+	// Steps are looked through for a code that comes twice in a row.
+	for at := int64(1); ; at++ {
+		if otp.HOTP(e.Key, uint64(at), e.Params) != otp.HOTP(e.Key, uint64(at+1), e.Params) {
+			continue
+		}
+		begin := time.Unix(30*at, 0)
+		for _, tt := range []struct {
+			name string
+			from time.Time
+			want bool
+		}{
+			{"the first of them is now", begin, true},
+			{"the second is now", begin.Add(30 * time.Second), true},
+			{"both are to come", begin.Add(-time.Minute), true},
+			{"both are over", begin.Add(2 * time.Minute), false},
+			{"both come after the run", begin.Add(-10 * time.Minute), false},
+		} {
+			if got := repeats(e, tt.from, tt.from.Add(time.Minute)); got != tt.want {
+				t.Errorf("%s: repeats = %t; want %t", tt.name, got, tt.want)
+			}
+		}
+		return
 	}
 }
 

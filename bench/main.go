@@ -47,8 +47,9 @@ type bench struct {
 	strace  string // "" if it is not installed
 	samples map[string][]sample
 
-	database      *database // nil where ours is in SQLite
-	accountOctets float64   // what an account with one authenticator takes there
+	database      *database   // nil where ours is in SQLite
+	accountOctets float64     // what an account with one authenticator takes there
+	codes         *population // accounts that log in with a code and nothing else
 }
 
 // A sample is one run of one row.

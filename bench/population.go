@@ -88,9 +88,7 @@ func (b *bench) prepare(ctx context.Context) error {
 		if err := b.database.exec(ctx, "postgres", `CREATE DATABASE `+baseDatabase); err != nil {
 			return err
 		}
-		if err := b.splitCredentials(populations[0]); err != nil {
-			return err
-		}
+		b.codes = populations[0]
 	}
 	if err := b.fill(ctx, secret, populations); err != nil {
 		return fmt.Errorf("fill our data directory: %w", err)
