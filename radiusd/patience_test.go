@@ -136,8 +136,9 @@ func TestPatternsOfRealDevices(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			release := make(chan struct{})
+			release, taken := make(chan struct{}), make(chan struct{}, 3)
 			n := newNode(t, &desk{settings().Index(), func(context.Context, auth.Attempt) auth.Decision {
+				taken <- struct{}{}
 				<-release
 				return auth.Decision{Verdict: auth.Accept, Reference: "7F3K-92QD"}
 			}}, new(atomic.Int64))
@@ -163,6 +164,9 @@ func TestPatternsOfRealDevices(t *testing.T) {
 				n.received(datagrams, repeats)
 			}
 			send(false)
+			for range packets { // before time passes: what waits too long for a worker is dropped
+				<-taken
+			}
 			before := 0.0
 			for _, at := range tt.again {
 				n.advance(at - before)
