@@ -162,6 +162,24 @@ func (w *worker) work(stop <-chan struct{}) {
 	}
 }
 
+// ahead is further than a server looks for the counter of a code.
+const ahead = 20
+
+// codes returns the codes of the counters from first to last.
+func (w *worker) codes(first, last int64) (codes []string) {
+	for counter := first; counter <= last; counter++ {
+		codes = append(codes, w.person.at(counter))
+	}
+	return codes
+}
+
+// shown reports whether the code of the first counter comes again up to the
+// last.
+func (w *worker) shown(first, last int64) bool {
+	codes := w.codes(first, last)
+	return slices.Contains(codes[1:], codes[0])
+}
+
 // take returns what the worker has heard since it was last asked.
 func (w *worker) take() (offers []offer, open int64) {
 	w.mu.Lock()
@@ -257,9 +275,15 @@ func (y *tally) check(workers []*worker, s *server) []offer {
 		y.accepts += accepted
 		y.unheard += unheard
 		if newest >= 0 {
-			// The newest accepted code is the one most in danger.
+			// The newest accepted code is the one most in danger. One that is good
+			// again soon, because a later counter happens to have the same, is left
+			// out: in 500 kills with twelve tokens there is one with a chance of one
+			// in thirty.
+			if w.shown(newest, newest+ahead) {
+				continue
+			}
 			if got := w.nas.at(s).ask(name, w.person.at(newest), nil).verdict(); got != "reject" {
-				t.Fatalf("code %d of %s, which had been accepted, got %q at %s", newest, name, got, s.addr)
+				t.Fatalf("code %d of %s, which had been accepted, got %q at %s; the next are %q", newest, name, got, s.addr, w.codes(newest, newest+ahead))
 			}
 			y.spent++
 		}
