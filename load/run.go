@@ -522,7 +522,8 @@ func (r *runner) done(s *slot, socket int, id uint8, datagram []byte, now int64)
 		r.result.Logins++
 		r.took.add(now - s.intended)
 	}
-	if r.options.RetransmitAfter > 0 && !r.stopped {
+	// Those answered after the end too: they are waited for all the same.
+	if r.options.RetransmitAfter > 0 {
 		s.reply = append(s.replyMemory[:0], datagram...)
 		s.stage, s.due = rests, now+int64(r.options.RetransmitAfter)
 		r.resting.put(socket*256 + int(id))

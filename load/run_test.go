@@ -246,7 +246,7 @@ func TestRetransmissionGetsTheSameOctets(t *testing.T) {
 				Server: h.open(t), Secret: testSecret(t), Credentials: accounts, Mode: mode,
 				Rate: 1000, Duration: 200 * time.Millisecond, Drift: 1, RetransmitAfter: 20 * time.Millisecond,
 			})
-			if !r.Clean() || r.Resent < r.Logins/2 {
+			if !r.Clean() || r.Resent == 0 || r.Resent < r.Logins {
 				t.Errorf("result %+v; want every login's answer again", r)
 			}
 		})
@@ -386,11 +386,13 @@ func TestStallIsNotOmitted(t *testing.T) {
 		c.WriteToUDPAddrPort(accept(t, secret, b), from)
 	})
 	o := password(t, server)
-	o.Rate, o.Duration, o.Timeout = 1000, 500*time.Millisecond, time.Second
+	// All that is sent fits into the peer's receive buffer, however long a busy
+	// machine makes the stall.
+	o.Rate, o.Duration, o.Timeout = 400, 500*time.Millisecond, time.Second
 	begun = time.Now()
 	r := run(t, o)
 	// Of 500 ms, 200 were stalled: the p90 lies within the stall.
-	if r.Latency.P90 < 50e3 || r.Latency.Max < 150e3 {
+	if r.Lost != 0 || r.Latency.P90 < 50e3 || r.Latency.Max < 150e3 {
 		t.Errorf("result %+v; want the stall of 200 ms to show in p90", r)
 	}
 }
