@@ -398,7 +398,7 @@ func (t *storeTest) throttle() {
 // CVE-2024-21662: failures were kept in a bounded cache, and a flood of other
 // names pushed the victim's count out.
 func (t *storeTest) flood() {
-	others := 20_000
+	others := 100_000
 	switch {
 	case testing.Short():
 		others = 5_000
