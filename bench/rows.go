@@ -115,7 +115,9 @@ var fixedRates = []float64{500, 2000}
 
 // databaseRows is every row with PostgreSQL, and what they are compared with.
 func (b *bench) databaseRows() []row {
-	warm := 500 * time.Millisecond
+	// A short measurement has few codes to spend, and warms up no longer than it
+	// lasts.
+	warm := min(500*time.Millisecond, b.duration)
 	theirFlags := []string{"--reuse-codes", "--drift", "0", "--allow-unsigned"}
 	ours := func(r row) row {
 		r.Database, r.Server, r.Durable = true, "sallyport", all
