@@ -362,9 +362,10 @@ func (b *bench) spent(ctx context.Context, nodes []*process, w *wire) (spending,
 		return u, err
 	}
 	for _, p := range nodes {
-		for _, pid := range family(p.pid()) {
-			u.nodes += cpuTime(pid)
-			u.resident += resident(pid)
+		for _, pid := range load.Family(p.pid()) {
+			used, _ := load.CPUTime(pid) // one that has just ended has used nothing more
+			u.nodes += used
+			u.resident += load.Resident(pid)
 		}
 		if p.telemetry == "" {
 			continue
@@ -377,11 +378,12 @@ func (b *bench) spent(ctx context.Context, nodes []*process, w *wire) (spending,
 			*sum += n
 		}
 	}
-	for _, pid := range family(b.database.pid()) {
-		u.database += cpuTime(pid)
+	for _, pid := range load.Family(b.database.pid()) {
+		used, _ := load.CPUTime(pid)
+		u.database += used
 	}
-	u.own = cpuTime(os.Getpid())
-	u.machine = machineTime()
+	u.own, _ = load.CPUTime(os.Getpid())
+	u.machine, _, _ = load.MachineTime()
 	if w != nil {
 		u.trips, u.sent, u.received = w.counts()
 	}

@@ -44,6 +44,10 @@ type plan struct {
 // client and server, or the way between them, would decide.
 const margin = 200 * time.Millisecond
 
+// settle is how much of a time step is left after a short run, so that a slow
+// server has verified the last codes before they are of the step before.
+const settle = 5 * time.Second
+
 // perRequest is how long building takes, generously.
 const perRequest = 12 * time.Microsecond
 
@@ -105,9 +109,10 @@ func startOf(ready time.Time, length, period time.Duration) time.Time {
 	return time.Unix(0, (stepOf(ready, period)+1)*int64(period)).Add(margin)
 }
 
-// fits reports whether a run of that length from t on ends in the same step.
+// fits reports whether a run of that length from t on ends in the same step,
+// with its last answers.
 func fits(t time.Time, length, period time.Duration) bool {
-	return stepOf(t, period) == stepOf(t.Add(length+margin), period)
+	return stepOf(t, period) == stepOf(t.Add(length+settle), period)
 }
 
 func stepOf(t time.Time, period time.Duration) int64 { return t.UnixNano() / int64(period) }

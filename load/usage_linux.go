@@ -24,24 +24,24 @@ type usage struct {
 // it, of this process, and of the machine. What cannot be read is zero.
 func measure(serverPID int) usage {
 	u := usage{at: time.Now()}
-	u.own, _ = cpuTime(os.Getpid())
-	u.machine, u.steal, u.allSeen = machineTime()
+	u.own, _ = CPUTime(os.Getpid())
+	u.machine, u.steal, u.allSeen = MachineTime()
 	if serverPID > 0 {
-		for _, pid := range family(serverPID) {
-			if d, ok := cpuTime(pid); ok {
+		for _, pid := range Family(serverPID) {
+			if d, ok := CPUTime(pid); ok {
 				u.server += d
 				u.serverSeen = true
 			}
-			u.serverRSS += rss(pid)
+			u.serverRSS += Resident(pid)
 		}
 	}
 	return u
 }
 
-// cpuTime reads a process's CPU clock, which counts its ended threads too and
+// CPUTime reads a process's CPU clock, which counts its ended threads too and
 // is exact where /proc counts ticks of 10 ms. The clock's number is made of the
 // process's as clock_getcpuclockid(3) does.
-func cpuTime(pid int) (time.Duration, bool) {
+func CPUTime(pid int) (time.Duration, bool) {
 	const scheduled = 2 // CPUCLOCK_SCHED
 	var t unix.Timespec
 	if err := unix.ClockGettime(int32(^pid<<3|scheduled), &t); err != nil {
@@ -50,8 +50,8 @@ func cpuTime(pid int) (time.Duration, bool) {
 	return time.Duration(t.Nano()), true
 }
 
-// family lists a process and all that descend from it.
-func family(root int) []int {
+// Family lists a process and all that descend from it.
+func Family(root int) []int {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return []int{root}
@@ -86,9 +86,9 @@ func family(root int) []int {
 	return all
 }
 
-// rss returns the resident memory of a process in octets, 0 if it cannot be
+// Resident returns the resident memory of a process in octets, 0 if it cannot be
 // read.
-func rss(pid int) uint64 {
+func Resident(pid int) uint64 {
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
 	if err != nil {
 		return 0
@@ -104,9 +104,9 @@ func rss(pid int) uint64 {
 	return pages * uint64(os.Getpagesize())
 }
 
-// machineTime reads how long all processors together have been busy, and how
+// MachineTime reads how long all processors together have been busy, and how
 // long the host of this virtual machine has kept them waiting.
-func machineTime() (busy, steal time.Duration, ok bool) {
+func MachineTime() (busy, steal time.Duration, ok bool) {
 	text, err := os.ReadFile("/proc/stat")
 	if err != nil {
 		return 0, 0, false
