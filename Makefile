@@ -41,7 +41,7 @@ peers: ## install the real peers that tests talk to (Debian, root)
 	@./.ci/peers $(PEERS)
 
 docs: build ## write the generated pages under docs/
-	$(BIN) docs docs
+	$(BIN) docs docs --samples diagnose/testdata/samples
 
 clean: ## remove what was built
 	rm -rf bin

@@ -28,13 +28,20 @@ var floors = []struct {
 		"kdf":      "hashes low-entropy secrets; does not know whose",
 		"config":   "reads the start-up file; starts nothing",
 		"patience": "reckons how long clients wait from what it is told; sees no packet",
+		"tlsprobe": "says hello to TLS servers and reads hellos; judges nothing",
+		"intake":   "turns files and archives into lines; does not understand them",
+		"evtx":     "reads Windows event logs; does not understand the events",
+		"winreg":   "reads registry exports and hives; judges nothing",
+
+		"evtx/evtxtest": "writes Windows event logs; only tests import it",
 	}},
 	{2, map[string]string{
 		"auth": "decides; everything below is a tool, everything above serves it",
 		"load": "generates load on any RADIUS server; knows nothing of ours",
 	}},
 	{3, map[string]string{
-		"admin": "changes what auth decides on; never decides a login",
+		"admin":    "changes what auth decides on; never decides a login",
+		"diagnose": "says what logs show; touches nothing",
 	}},
 	{4, map[string]string{
 		"auth/authtest":   "the test kit; only tests import it",
@@ -46,15 +53,18 @@ var floors = []struct {
 		"audit":           "ships what was committed; changes nothing but its cursor",
 		"radiusd":         "a door cannot reach a factor or the store",
 		"httpd":           "a door cannot reach a factor or the store",
+		"check":           "looks at targets from outside; changes nothing",
+		"report":          "shows what was found; finds nothing",
 	}},
 	{5, map[string]string{
 		"server": "the only place that names implementations",
 	}},
 	{6, map[string]string{
-		"cmd/sallyport": "parses arguments and calls",
-		"cmd/demo":      "plays a person and a NAS against the built program",
-		"bench":         "measures the built program from outside",
-		"e2e":           "tests the built program from outside",
+		"cmd/sallyport":  "parses arguments and calls",
+		"cmd/demo":       "plays a person and a NAS against the built program",
+		"bench":          "measures the built program from outside",
+		"bench/diagnose": "measures how fast logs are read, beside ripgrep",
+		"e2e":            "tests the built program from outside",
 	}},
 }
 
@@ -118,18 +128,20 @@ func TestFloors(t *testing.T) {
 // doors, assembly, commands, and what only measures or schedules itself.
 func TestNoClockInTheCore(t *testing.T) {
 	mayReadClock := map[string]string{
-		"radius":        "a socket loop ages its duplicate table; the field Now replaces it in tests",
-		"kdf":           "waits for a lane at most so long; decides nothing by it",
-		"store":         "paces background work; every time that is kept comes from an event",
-		"store/pgtest":  "the test kit waits for real servers",
-		"httpd":         "a door",
-		"auth/authtest": "the test kit compares with the time of real doors",
-		"load":          "measures",
-		"server":        "assembly hands the clock to everybody else",
-		"cmd/sallyport": "a command",
-		"cmd/demo":      "a command",
-		"bench":         "a command",
-		"e2e":           "tests from outside",
+		"radius":         "a socket loop ages its duplicate table; the field Now replaces it in tests",
+		"kdf":            "waits for a lane at most so long; decides nothing by it",
+		"store":          "paces background work; every time that is kept comes from an event",
+		"store/pgtest":   "the test kit waits for real servers",
+		"httpd":          "a door",
+		"auth/authtest":  "the test kit compares with the time of real doors",
+		"load":           "measures",
+		"tlsprobe":       "measures how long an answer takes; decides nothing by it",
+		"server":         "assembly hands the clock to everybody else",
+		"cmd/sallyport":  "a command",
+		"cmd/demo":       "a command",
+		"bench/diagnose": "a command",
+		"bench":          "a command",
+		"e2e":            "tests from outside",
 	}
 	eachGoFile(t, func(path string) {
 		dir := filepath.ToSlash(filepath.Dir(path))

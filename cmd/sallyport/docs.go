@@ -14,30 +14,59 @@ import (
 )
 
 func (a *app) docsCommand() *cobra.Command {
-	return &cobra.Command{
+	var samples string
+	c := &cobra.Command{
 		Use:    "docs DIR",
 		Short:  "Write the pages that are made from the program into a folder",
 		Hidden: true,
 		Args:   takes("DIR"),
-		RunE: func(c *cobra.Command, args []string) error {
-			for name, text := range pages(c.Root()) {
-				if err := os.WriteFile(filepath.Join(args[0], name), []byte(text), 0o644); err != nil {
-					return refused("", "write the manual: %w", err)
-				}
-			}
-			return nil
-		},
 	}
+	c.Flags().StringVar(&samples, "samples", "", "`folder` of the samples, for the page about them")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		made := pages(c.Root())
+		if samples != "" {
+			text, err := samplesPage(os.DirFS(samples))
+			if err != nil {
+				return refused("", "write the manual: %w", err)
+			}
+			made[samplesName] = text
+		}
+		for name, text := range made {
+			name = filepath.Join(args[0], filepath.FromSlash(name))
+			err := os.MkdirAll(filepath.Dir(name), 0o755)
+			if err == nil {
+				err = os.WriteFile(name, []byte(text), 0o644)
+			}
+			if err != nil {
+				return refused("", "write the manual: %w", err)
+			}
+		}
+		stale, err := stalePages(args[0], made)
+		if err != nil {
+			return refused("", "write the manual: %w", err)
+		}
+		for _, name := range stale {
+			if err := os.Remove(filepath.Join(args[0], filepath.FromSlash(name))); err != nil {
+				return refused("", "write the manual: %w", err)
+			}
+		}
+		return nil
+	}
+	return c
 }
 
 // pages are the parts of the documentation that the program knows best, by
-// file name.
+// file name with slashes.
 func pages(root *cobra.Command) map[string]string {
-	return map[string]string{
+	made := map[string]string{
 		"cli.md":           manual(root),
 		"configuration.md": config.Document(),
 		"outcomes.md":      outcomes(),
 	}
+	for name, text := range causePages() {
+		made[name] = text
+	}
+	return made
 }
 
 // outcomes is the catalogue as a page.

@@ -26,12 +26,22 @@ import (
 
 var update = flag.Bool("update", false, "write docs/cli.md anew")
 
-// docs/cli.md is made from what the commands say about themselves.
+// docs/cli.md and the other pages are made from what the program knows.
 func TestManualIsCurrent(t *testing.T) {
 	a, _, _ := newApp("")
-	for page, want := range pages(a.rootCommand()) {
-		name := filepath.Join("..", "..", "docs", page)
+	made := pages(a.rootCommand())
+	samples, err := samplesPage(os.DirFS(filepath.Join("..", "..", "diagnose", "testdata", "samples")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	made[samplesName] = samples
+	docs := filepath.Join("..", "..", "docs")
+	for page, want := range made {
+		name := filepath.Join(docs, filepath.FromSlash(page))
 		if *update {
+			if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+				t.Fatal(err)
+			}
 			if err := os.WriteFile(name, []byte(want), 0o644); err != nil {
 				t.Fatal(err)
 			}
@@ -40,6 +50,10 @@ func TestManualIsCurrent(t *testing.T) {
 		if err != nil || string(got) != want {
 			t.Errorf("docs/%s is not what the program says (%v); run: make docs", page, err)
 		}
+	}
+	stale, err := stalePages(docs, made)
+	if err != nil || len(stale) > 0 {
+		t.Errorf("docs/ has pages that nothing is known of: %q (%v); run: make docs", stale, err)
 	}
 }
 
@@ -380,7 +394,7 @@ func TestServeRefuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			check(t, s.command(append([]string{"serve"}, tt.args...)), tt.want)
+			refuses(t, s.command(append([]string{"serve"}, tt.args...)), tt.want)
 		})
 	}
 	t.Run("a data directory that cannot be written", func(t *testing.T) {
@@ -402,13 +416,13 @@ func TestServeRefuses(t *testing.T) {
 			c.Path = filepath.Join(readable, "sallyport")
 			c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 		}
-		check(t, c, `^error: .*permission denied.*\nhint: run as the user that owns data, or give another directory`)
+		refuses(t, c, `^error: .*permission denied.*\nhint: run as the user that owns data, or give another directory`)
 	})
 	s.run("stop")
 }
 
 // check runs a server that must refuse to start.
-func check(t *testing.T, c *exec.Cmd, want string) {
+func refuses(t *testing.T, c *exec.Cmd, want string) {
 	t.Helper()
 	var out, errOut bytes.Buffer
 	c.Stdout, c.Stderr = &out, &errOut

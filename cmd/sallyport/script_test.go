@@ -194,7 +194,7 @@ func (s *script) line(line string) error {
 func (s *script) command(args []string) *exec.Cmd {
 	c := exec.Command(program, args...)
 	c.Dir = s.vars["WORK"]
-	c.Env = append(os.Environ(), "SALLYPORT_DATA="+s.vars["DATA"], "TZ=UTC")
+	c.Env = append(os.Environ(), "SALLYPORT_DATA="+s.vars["DATA"], "TZ=UTC", "XDG_CONFIG_HOME="+filepath.Join(s.vars["WORK"], "config"))
 	return c
 }
 

@@ -1,0 +1,143 @@
+package diagnose
+
+// commonCauses are those that any product can have, by texts that are the same
+// wherever they come from.
+var commonCauses = []Cause{
+	{
+		ID:    "clock-skew",
+		Title: "A clock is wrong",
+		Means: "Tickets, tokens, signed requests and one-time codes are only valid around the time that both sides have. The machine that wrote the line, or the one it talks to, is minutes off. Everything that needs no time, such as the password itself, works.",
+		Who:   "administrator of the machine whose clock is off",
+		Remedy: []Step{
+			{Text: "See which clock is off.", Commands: []string{"sallyport check HOST:443", "w32tm /stripchart /computer:pool.ntp.org /samples:3 /dataonly", "chronyc tracking"}},
+			{Text: "Set it, and see that it stays right: members of a domain by the domain, virtual machines by one source alone.", Commands: []string{"w32tm /config /syncfromflags:domhier /update", "w32tm /resync /force", "chronyc makestep"}},
+		},
+		Verify: []Step{{Text: "The difference is below a second.", Commands: []string{"w32tm /query /status", "sallyport check HOST:443"}}},
+		Source: []string{"RFC 4120, Section 7.2.2", "RFC 7519, Section 4.1.4", "https://learn.microsoft.com/windows-server/networking/windows-time-service/windows-time-service-tools-and-settings"},
+		Signs: []Sign{
+			{Text: "Clock skew too great", Confidence: Proven, Why: "Kerberos compared the clocks."},
+			{Text: "KRB_AP_ERR_SKEW", Confidence: Proven, Why: "Kerberos compared the clocks."},
+			{Text: "time difference between the client and the server", Confidence: Proven, Why: "The text says so."},
+			{Text: "0xC0000133", Confidence: Proven, Why: "STATUS_TIME_DIFFERENCE_AT_DC."},
+			{Text: "time at the Primary Domain Controller is different", Confidence: Proven, Why: "Windows compared the clocks."},
+			{Text: "clocks on the client and server machines are skewed", Confidence: Proven, Why: "Windows compared the clocks."},
+			{Text: "The JWT token is expired", Confidence: Likely, Why: "A token that was just made is expired only by another clock."},
+			{Text: "client assertion is not within its valid time range", Confidence: Likely, Why: "An assertion that was just made is out of its time only by another clock."},
+			{Text: "AADSTS700024", Confidence: Likely, Why: "Entra ID says that the assertion is out of its time."},
+			{Text: "token used before issued", Confidence: Likely, Why: "A token from the future comes from another clock."},
+			{Text: "token is not valid yet", Confidence: Likely, Why: "A token from the future comes from another clock."},
+			{Text: "The system time has been changed", And: []string{"too far"}, Confidence: Likely, Why: "The clock was moved far."},
+		},
+	},
+	{
+		ID:    "name-format",
+		Title: "The user name came in a form that the MFA product does not know",
+		Means: "alice, EXAMPLE\\alice and alice@example.com are three names. The client sends one form and the product keeps another, so that the person seems not to exist or not to be set up.",
+		Who:   "administrator of the MFA product", MFAAtFault: true,
+		Remedy: []Step{
+			{Text: "Compare the name in the line with the one in the product's list of users."},
+			{Text: "Set the product's name matching so that both are one: Okta the app's username format, Duo username normalization, privacyIDEA the realm and split@, the NPS extension LDAP_ALTERNATE_LOGINID_ATTRIBUTE."},
+		},
+		Verify: []Step{{Text: "A login with each form that people type is accepted."}},
+		Source: []string{
+			"https://support.okta.com/help/s/article/RDP-Error-The-Remote-Server-Returned-an-Error-404-Not-Found", "https://duo.com/docs/authproxy-reference",
+			"https://learn.microsoft.com/entra/identity/authentication/howto-mfa-nps-extension-advanced",
+		},
+		Signs: []Sign{
+			{Text: "name was not in the expected format", Confidence: Proven, Why: "The text says so."},
+			{Text: "username is not in the correct format", Confidence: Proven, Why: "The text says so."},
+			{Text: "user name is not in the correct format", Confidence: Proven, Why: "The text says so."},
+			{Text: "ERROR_NONE_MAPPED", Confidence: Likely, Why: "Windows could not turn the name into an account."},
+			{Text: "No mapping between account names and security IDs was done", Confidence: Likely, Why: "Windows could not turn the name into an account."},
+			{Text: "Failed to retrieve UPN", Confidence: Likely, Why: "The name could not be turned into the form that the service knows."},
+		},
+	},
+	{
+		ID:    "client-secret",
+		Title: "The MFA client's secret is wrong or has expired",
+		Means: "The agent or application identifies itself to the MFA service with a secret, and the service does not accept it: mistyped, reset in the console, or expired. Nobody can log in through this client.",
+		Who:   "administrator of the MFA product", MFAAtFault: true,
+		Remedy: []Step{
+			{Text: "Make a new secret in the service's console, and enter it in the client; agents that store it encrypted must be installed again."},
+			{Text: "Note when it expires."},
+		},
+		Verify: []Step{{Text: "The next login is decided by the service."}},
+		Source: []string{"RFC 6749, Section 5.2", "https://learn.microsoft.com/entra/identity-platform/reference-error-codes", "https://support.okta.com/help/s/article/RDP-Error-The-Remote-Server-Returned-an-Error-401-Unauthorized"},
+		Signs: []Sign{
+			{Text: "invalid_client", Confidence: Likely, Why: "The OAuth error invalid_client says that the client was not recognized: its ID or its secret is wrong."},
+			{Text: "AADSTS7000215", Confidence: Proven, Why: "Entra ID says that the client secret is wrong."},
+			{Text: "AADSTS7000222", Confidence: Proven, Why: "Entra ID says that the client secret has expired."},
+			{Text: "Invalid client secret provided", Confidence: Proven, Why: "The text says so."},
+			{Text: "client secret supplied for a confidential client is invalid", Confidence: Proven, Why: "The text says so."},
+			{Text: "unauthorized_client", Confidence: Likely, Why: "The OAuth error unauthorized_client says that this client may not do so: its ID is wrong, or what it is allowed."},
+		},
+	},
+	{
+		ID:    "proxy",
+		Title: "The MFA service is not reached: a proxy, a name or a firewall is in the way",
+		Means: "The program could not connect to the service at all, or a proxy demands a password that services do not have. Services run as SYSTEM, which does not have the proxy settings of the administrator who tries it in a browser.",
+		Who:   "network administrator",
+		Remedy: []Step{
+			{Text: "See from the machine whether name and port are reached.", Commands: []string{"sallyport check HOST:443", "Resolve-DnsName HOST", "Test-NetConnection HOST -Port 443"}},
+			{Text: "See which proxy services use, and set it or exempt the MFA service's hosts from the proxy's password.", Commands: []string{"netsh winhttp show proxy", `netsh winhttp set proxy proxy-server="PROXY:8080" bypass-list="*.local"`, `bitsadmin /util /setieproxy localsystem MANUAL_PROXY PROXY:8080 "<local>"`}},
+		},
+		Verify: []Step{checkTarget},
+		Source: []string{"RFC 9110, Section 15.5.8", sourceWinHTTP, "https://support.okta.com/help/s/article/prerequisites-to-set-mfa-for-windows-credential-provider"},
+		Signs: []Sign{
+			{Text: "Proxy Authentication Required", Confidence: Proven, Why: "The proxy answered that it wants a password."},
+			{Text: "The remote name could not be resolved", Confidence: Proven, Why: "The name server does not know the name, or was not reached."},
+			{Text: "No such host is known", Confidence: Proven, Why: "The name server does not know the name, or was not reached."},
+			{Text: "Unable to connect to the remote server", Confidence: Likely, Why: "No connection came about: a firewall, a proxy that is not set, or a service that is down."},
+			{Text: "unable to connect to proxy", Confidence: Proven, Why: "The proxy itself was not reached."},
+			{Text: "Cannot connect to proxy", Confidence: Proven, Why: "The proxy itself was not reached."},
+			{Text: "Tunnel connection failed", Confidence: Proven, Why: "The proxy refused to connect."},
+			{Text: "Could not resolve proxy", Confidence: Proven, Why: "The name of the proxy is not known."},
+			{Text: "ERROR_WINHTTP_CANNOT_CONNECT", Confidence: Likely, Why: "WinHTTP 12029: no connection came about."},
+			{Text: "WinHTTP", And: []string{"12029"}, Confidence: Likely, Why: "WinHTTP 12029: no connection came about."},
+			{Text: "ERROR_WINHTTP_NAME_NOT_RESOLVED", Confidence: Proven, Why: "WinHTTP 12007: the name is not known."},
+			{Text: "WinHTTP", And: []string{"12007"}, Confidence: Proven, Why: "WinHTTP 12007: the name is not known."},
+			{Text: "connected party did not properly respond after a period of time", Confidence: Likely, Why: "Nothing answered: a firewall drops the packets, or the host is off."},
+			{Text: "No connection could be made because the target machine actively refused it", Confidence: Proven, Why: "The host is there, and nothing listens on that port."},
+		},
+	},
+	{
+		ID:    "credential-provider-conflict",
+		Title: "Another credential provider or filter interferes with the MFA product's",
+		Means: "Windows asks every installed credential provider, and filters hide some from it. A second MFA product, a single sign-on agent or a remote support tool takes the credential, or hides the tile.",
+		Who:   "Windows administrator of the host",
+		Remedy: []Step{
+			{Text: "List all providers and filters with their owners.", Commands: []string{
+				`reg query "HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Authentication\Credential Providers" /s`,
+				`reg query "HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Authentication\Credential Provider Filters" /s`,
+			}},
+			{Text: "Remove the one that is not wanted, or disable it by its CLSID while you test. Keep a session open meanwhile.", Commands: []string{
+				`reg add "HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Authentication\Credential Providers\{CLSID}" /v Disabled /t REG_DWORD /d 1 /f`,
+			}},
+		},
+		Verify: []Step{{Text: "A new remote session shows the MFA product's prompt.", Commands: []string{"mstsc /v:HOST"}}},
+		Source: []string{"https://learn.microsoft.com/windows/win32/secauthn/credential-providers-in-windows", sourceOktaTLS},
+		Signs: []Sign{
+			{Text: "another credential provider", Confidence: Possible, Why: "The text names another provider; whether it is the reason must be tried."},
+			{Text: "conflicting credential provider", Confidence: Likely, Why: "The text says so."},
+			{Text: "credential provider filter", And: []string{"conflict"}, Confidence: Likely, Why: "The text says so."},
+		},
+	},
+	{
+		ID:    "fail-open",
+		Title: "Logins are let through without a second factor when the MFA service fails",
+		Means: "The product is set so that a password is enough while its service cannot be asked. That keeps people working, and lets in whoever knows a password and can disturb the network.",
+		Who:   "administrator of the MFA product", MFAAtFault: true, Note: true,
+		Remedy: []Step{
+			{Text: "Mend what keeps the service from being reached, and look at who was let in meanwhile."},
+			{Text: "Decide whether it is to stay so, and set the product to refuse if not; give people an offline factor first."},
+		},
+		Verify: []Step{{Text: "With the service's address blocked on a test machine, a login is refused."}},
+		Source: []string{"https://github.com/duosecurity/duo_unix/issues/94", "https://www.mandiant.com/resources/abusing-duo-authentication-misconfigurations"},
+		Signs: []Sign{
+			{Text: "failing open", Confidence: Likely, Why: "The text says that it lets logins through."},
+			{Text: "fail open mode", Confidence: Likely, Why: "The text says that it lets logins through."},
+			{Text: "InternetFailOpenOption", And: []string{"true"}, Confidence: Likely, Why: "The setting that lets logins through is on."},
+			{Text: "bypassing MFA", Confidence: Likely, Why: "The text says that the second factor was left out."},
+		},
+	},
+}

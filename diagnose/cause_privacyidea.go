@@ -1,0 +1,592 @@
+package diagnose
+
+// Where the knowledge about privacyIDEA and multiOTP is from.
+const (
+	ideaSource   = "https://github.com/privacyidea/privacyidea/blob/master/privacyidea/lib/token/auth.py"
+	ideaToken    = "https://github.com/privacyidea/privacyidea/blob/master/privacyidea/lib/tokenclass.py"
+	ideaDocs     = "https://privacyidea.readthedocs.io/en/latest/"
+	ideaFAQ      = "https://privacyidea.readthedocs.io/en/latest/faq/index.html"
+	ideaCPSource = "https://github.com/privacyidea/privacyidea-credential-provider/blob/master/CppClient/CppClient/Endpoint.cpp"
+	ideaCPDocs   = "https://github.com/privacyidea/privacyidea-credential-provider/blob/master/doc/configuration.rst"
+	otpSource    = "https://github.com/multiOTP/multiotp/blob/master/multiotp.class.php"
+	otpReadme    = "https://github.com/multiOTP/multiotp/blob/master/README.md"
+	winHTTPError = "https://learn.microsoft.com/windows/win32/winhttp/error-messages"
+
+	ideaAdmin = "privacyIDEA administrator"
+	otpAdmin  = "multiOTP administrator"
+
+	ideaCPKey = `HKLM\SOFTWARE\NetKnights GmbH\PrivacyIDEA-CP`
+	otpCPKey  = `HKCR\CLSID\{FCEFDFAB-B0A1-4C4D-8B2B-4FF4E0A3D978}`
+)
+
+var seeIdeaAudit = Step{Text: "The next row of this user in the audit trail is a success: Audit in the WebUI, searched for the user."}
+
+var seeMultiOTPLog = Step{Text: "Try the person's next code on the server itself, and read what it says.", Commands: []string{"multiotp -display-log USER CODE"}}
+
+// ideaCode is the sign of a reason that the server gave.
+func ideaCode(code string, sure Confidence, why string) []Sign {
+	return []Sign{{Code: "privacyidea:" + code, Confidence: sure, Why: why}}
+}
+
+const ideaSays = "it is the reason that the server gave"
+
+// otpCode is the sign of a result number of multiOTP.
+func otpCode(sure Confidence, numbers ...string) []Sign {
+	var signs []Sign
+	for _, n := range numbers {
+		signs = append(signs, Sign{Code: "multiotp:" + n, Confidence: sure, Why: "it is what result " + n + " of multiOTP stands for"})
+	}
+	return signs
+}
+
+// winHTTPCode is the sign of an error of WinHTTP in a credential provider's log.
+func winHTTPCode(sure Confidence, why string, codes ...string) []Sign {
+	var signs []Sign
+	for _, c := range codes {
+		signs = append(signs, Sign{Code: "credential-provider:" + c, Confidence: sure, Why: why})
+	}
+	return signs
+}
+
+// privacyideaCauses are what goes wrong with privacyIDEA and multiOTP, on their
+// servers and in their credential providers.
+var privacyideaCauses = []Cause{
+	{
+		ID:     "privacyidea-wrong-code",
+		Title:  "The one-time code did not match (privacyIDEA: wrong otp value)",
+		Means:  "PIN or password were right and the code was not: mistyped, of another token, or the token and the server no longer count alike - the clock of a TOTP token is off by more than the window, or the button of an HOTP token was pressed too often.",
+		Who:    "the person",
+		Remedy: []Step{{Text: "Let the person type the next code of the token whose serial number the audit row names."}, {Text: "If every code is wrong, resynchronize the token: token details, Resync, two codes in a row; and see that the server's clock is right.", Commands: []string{"timedatectl"}}},
+		Verify: []Step{seeIdeaAudit},
+		Source: []string{ideaSource, "RFC 6238, Section 6", "RFC 4226, Section 7.4"},
+		Signs: append(ideaCode("wrong-otp-value", Proven, ideaSays),
+			Sign{Code: "credential-provider:wrong-otp-shown", Confidence: Possible, Why: "the logon screen shows this text for any refusal that has none of its own"},
+			Sign{Code: "credential-provider:offline-wrong-otp", Confidence: Likely, Why: "the code was not among the next ones that are stored for offline use"}),
+	},
+	{
+		ID:    "privacyidea-wrong-pin",
+		Title: "Neither PIN nor code matched any token (privacyIDEA: wrong otp pin)",
+		Means: "What was sent does not begin with the PIN of any of the user's tokens - or with the password, if otppin is set to userstore. A client that sends the code alone for a token with a PIN, or that lost the transaction of a challenge, gets this too: the credential provider did so after a first wrong code.",
+		Who:   "the person",
+		Remedy: []Step{
+			{Text: "Let the person type PIN and code together, with nothing between; or start over instead of correcting a refused code."},
+			{Text: "Look at the policy otppin in scope authentication: none, tokenpin or userstore must be what people were told."},
+			{Text: "Update the credential provider if the right code is refused after a wrong one."},
+		},
+		Verify: []Step{seeIdeaAudit},
+		Source: []string{ideaSource, "https://github.com/privacyidea/privacyidea-credential-provider/issues/117"},
+		Signs:  ideaCode("wrong-otp-pin", Likely, "the server says so of everything that matches nothing"),
+	},
+	{
+		ID:     "privacyidea-challenge-mismatch",
+		Title:  "The answer to the challenge was wrong (privacyIDEA: Response did not match the challenge)",
+		Means:  "The server had sent a challenge, and the code that came back was not its answer: mistyped, or read from another token.",
+		Who:    "the person",
+		Remedy: []Step{{Text: "Let the person start over and answer the newest challenge."}, {Text: "If the same person's right codes are refused right after a wrong one, update the credential provider: older ones lost the transaction."}},
+		Verify: []Step{seeIdeaAudit},
+		Source: []string{ideaSource, "https://github.com/privacyidea/privacyidea-credential-provider/issues/117"},
+		Signs:  ideaCode("challenge-mismatch", Proven, ideaSays),
+	},
+	{
+		ID:     "privacyidea-challenge-expired",
+		Title:  "The challenge had expired when its answer came",
+		Means:  "The answer names a transaction that the server does not know (any more): challenges are kept for DefaultChallengeValidityTime, 120 seconds unless set. The server then says only wrong otp pin. Several servers without a common database look the same.",
+		Who:    ideaAdmin,
+		Remedy: []Step{{Text: "Let the person answer faster, or raise the validity under Config, System, and the time-out of the client with it."}, {Text: "See that all servers behind the load balancer use one database."}},
+		Verify: []Step{seeIdeaAudit},
+		Source: []string{ideaSource, "https://github.com/privacyidea/privacyidea/issues/3958"},
+		Signs:  ideaCode("challenge-expired", Likely, "a transaction was named and nothing matched; the source treats an expired or unknown challenge so"),
+	},
+	{
+		ID:     "privacyidea-otp-replayed",
+		Title:  "A code was used a second time",
+		Means:  "Each code is accepted once. A client that sends the same request again after a time-out, a saved password, or a person who logs in twice within thirty seconds does this.",
+		Who:    "the person",
+		Remedy: []Step{{Text: "Wait for the next code."}, {Text: "If nobody typed twice, raise the time-out of the RADIUS client, so that it does not send a second request while the first is being answered."}},
+		Verify: []Step{seeIdeaAudit},
+		Source: []string{ideaSource, "RFC 6238, Section 5.2"},
+		Signs:  ideaCode("otp-replayed", Proven, "the server recognized the code as one that was used"),
+		Hides:  []string{"privacyidea-wrong-code", "privacyidea-token-unfit"},
+	},
+	{
+		ID:         "privacyidea-failcounter",
+		Title:      "The token has locked itself (privacyIDEA: Failcounter exceeded)",
+		Means:      "After ten failures, unless set otherwise, a token refuses right codes too, until its counter is cleared. A person who has several tokens raises the counters of all with each wrong code, if the PIN is the same.",
+		MFAAtFault: true,
+		Who:        ideaAdmin,
+		Remedy:     []Step{{Text: "Clear the counter: token details, Reset Failcounter."}, {Text: "Let the counter clear itself after some minutes: Config, System, Clear failcounter after minutes."}, {Text: "Look in the audit trail for where the failures came from."}},
+		Verify:     []Step{seeIdeaAudit},
+		Source:     []string{ideaToken, "https://github.com/privacyidea/privacyidea/issues/471"},
+		Signs: []Sign{
+			{Code: "privacyidea:failcounter", Verdicts: []Verdict{Refused, Faulty}, Confidence: Proven, Why: ideaSays},
+			{Code: "privacyidea:failcounter", Verdicts: []Verdict{Abandoned, Challenged}, Confidence: Possible, Why: "a token of this person has locked itself; whether another one let them in, the log does not say"},
+		},
+		Hides: []string{"privacyidea-wrong-code", "privacyidea-token-unfit"},
+	},
+	{
+		ID:         "privacyidea-no-token",
+		Title:      "The user has no token",
+		Means:      "privacyIDEA knows the user and has no token assigned to them, so there is nothing to check a code against.",
+		MFAAtFault: true,
+		Who:        ideaAdmin,
+		Remedy:     []Step{{Text: "Enrol a token for the user, or assign one."}, {Text: "If people without a token shall be let in by their password meanwhile, set passOnNoToken or passthru in scope authentication, and know that this skips the second factor."}, {Text: "See that the user is not found in another realm than the one where the tokens are."}},
+		Verify:     []Step{seeIdeaAudit},
+		Source:     []string{ideaSource, ideaDocs + "policies/authentication.html"},
+		Signs:      ideaCode("no-token", Proven, ideaSays),
+	},
+	{
+		ID:         "privacyidea-token-disabled",
+		Title:      "The token is disabled or revoked",
+		Means:      "An administrator, or the person in the self-service, switched the token off. A revoked token is locked for good.",
+		MFAAtFault: true,
+		Who:        ideaAdmin,
+		Remedy:     []Step{{Text: "Enable the token in its details, if it shall be used; replace a revoked one."}},
+		Verify:     []Step{seeIdeaAudit},
+		Source:     []string{ideaToken, ideaSource},
+		Signs:      append(ideaCode("token-disabled", Proven, ideaSays), ideaCode("token-revoked", Proven, ideaSays)...),
+		Hides:      []string{"privacyidea-token-unfit"},
+	},
+	{
+		ID:         "privacyidea-token-expired",
+		Title:      "The token is outside its validity period, or its uses are used up",
+		Means:      "A token can have a day from which and until which it counts, and a number of uses. Today is outside, or the number is reached. Older servers said wrong otp value for it.",
+		MFAAtFault: true,
+		Who:        ideaAdmin,
+		Remedy:     []Step{{Text: "Change validity period or maximum count in the details of the token, or enrol another."}},
+		Verify:     []Step{seeIdeaAudit},
+		Source:     []string{ideaToken, "https://github.com/privacyidea/privacyidea/issues/2161"},
+		Signs:      append(ideaCode("token-expired", Proven, ideaSays), ideaCode("token-used-up", Proven, ideaSays)...),
+		Hides:      []string{"privacyidea-token-unfit"},
+	},
+	{
+		ID:         "privacyidea-token-not-enrolled",
+		Title:      "The enrolment of the token was never finished",
+		Means:      "The token waits for its second step: the phone never scanned the code, or the person never typed the first code to confirm it.",
+		MFAAtFault: true,
+		Who:        "the person",
+		Remedy:     []Step{{Text: "Finish the enrolment, or delete the token and enrol anew."}},
+		Verify:     []Step{{Text: "The token has no rollout state any more in its details."}, seeIdeaAudit},
+		Source:     []string{ideaToken},
+		Signs:      ideaCode("token-not-enrolled", Proven, ideaSays),
+		Hides:      []string{"privacyidea-token-unfit"},
+	},
+	{
+		ID:         "privacyidea-token-unfit",
+		Title:      "None of the user's tokens can be used for this login",
+		Means:      "There are tokens, and none is suitable: revoked, of a type that is disabled by policy, or unable to answer a challenge where force_challenge_response demands one.",
+		MFAAtFault: true,
+		Who:        ideaAdmin,
+		Remedy:     []Step{{Text: "Look at the user's tokens for active, failcounter, validity and rollout state."}, {Text: "Look at disabled_token_types and force_challenge_response in scope authentication."}},
+		Verify:     []Step{seeIdeaAudit},
+		Source:     []string{ideaSource},
+		Signs:      ideaCode("no-suitable-token", Likely, "the server found no token that it could use; it does not say why"),
+	},
+	{
+		ID:         "privacyidea-user-unknown",
+		Title:      "privacyIDEA does not find the user",
+		Means:      "No resolver of the realm has the name as it was sent. The name may carry a domain that does not become a realm, or the search filter of the resolver leaves the user out.",
+		MFAAtFault: true,
+		Who:        ideaAdmin,
+		Remedy:     []Step{{Text: "Look the name up under Users, in the realm of the audit row."}, {Text: "If it carries a domain, switch splitAtSign on, or map the realm in the client.", Commands: []string{`reg query "` + ideaCPKey + `" /s`}}, {Text: "Test the resolver: Config, Users, the resolver, Test LDAP Resolver."}},
+		Verify:     []Step{seeIdeaAudit},
+		Source:     []string{"https://github.com/privacyidea/privacyidea/blob/master/privacyidea/lib/user.py", ideaCPDocs},
+		Signs:      ideaCode("user-unknown", Likely, "the server found no such user; a resolver that answers with less than usual looks the same"),
+	},
+	{
+		ID:         "privacyidea-unknown-realm",
+		Title:      "The request names a realm that privacyIDEA does not have",
+		Means:      "The client sent a realm, or a domain that becomes one, that is not defined. Realms are compared by name; the domain of Windows is often the short one.",
+		MFAAtFault: true,
+		Who:        ideaAdmin,
+		Remedy:     []Step{{Text: "Define the realm, or set the right one in the client: default_realm and the realm mapping of the credential provider, REALM in the RADIUS plug-in.", Commands: []string{`reg query "` + ideaCPKey + `\realm-mapping"`, "grep -i realm /etc/privacyidea/rlm_perl.ini"}}},
+		Verify:     []Step{seeIdeaAudit},
+		Source:     []string{ideaCPDocs, ideaDocs + "configuration/realms.html"},
+		Signs:      ideaCode("unknown-realm", Proven, ideaSays),
+	},
+	{
+		ID:     "privacyidea-userstore-password",
+		Title:  "The user's password was wrong in the user store behind privacyIDEA",
+		Means:  "privacyIDEA asked the directory, and it refused the password: the policy otppin is userstore, or the person signed in to the WebUI. The second factor was not looked at.",
+		Who:    "the person",
+		Remedy: []Step{{Text: "Let the person type the password anew; look in the directory whether the account is locked or the password expired."}, {Text: "If the password is right elsewhere, test the resolver: Config, Users, the resolver, Test LDAP Resolver."}},
+		Verify: []Step{seeIdeaAudit},
+		Source: []string{"https://github.com/privacyidea/privacyidea/blob/master/privacyidea/lib/user.py"},
+		Signs:  append(ideaCode("userstore-password", Likely, "the directory refused the password; an account that may not log in looks the same"), ideaCode("wrong-credentials", Possible, "the server gives this one answer for a wrong password and a wrong code at its own login")...),
+	},
+	{
+		ID:    "privacyidea-resolver-down",
+		Title: "privacyIDEA cannot reach its directory, or may not log in to it",
+		Means: "The bind of an LDAP resolver failed. Everybody of its realms is struck, whatever token they have. result 49 means that the password of the bind user is wrong or expired; a socket error means that the server cannot be reached or its certificate is not trusted.",
+		Who:   "administrator of the directory, with the privacyIDEA administrator",
+		Remedy: []Step{
+			{Text: "Try the same bind from the server.", Commands: []string{"ldapwhoami -H ldaps://DC -D BINDDN -W", "openssl s_client -connect DC:636 -CAfile CA.pem"}},
+			{Text: "Mend bind DN, password or CA file of the resolver: Config, Users, the resolver, Test LDAP Resolver. Name two servers."},
+		},
+		Verify: []Step{{Text: "Users of the realm are listed under Users again."}, seeIdeaAudit},
+		Source: []string{"https://github.com/privacyidea/privacyidea/blob/master/privacyidea/lib/resolvers/LDAPIdResolver.py", "https://github.com/privacyidea/privacyidea/issues/4204"},
+		Signs: append(ideaCode("resolver", Proven, ideaSays),
+			Sign{Text: "Error performing bind operation", Formats: []string{"privacyidea"}, Confidence: Proven, Why: "the resolver could not bind"},
+			Sign{Text: "LDAP Bind unsuccessful", Formats: []string{"privacyidea"}, Confidence: Proven, Why: "the directory refused the bind"},
+			Sign{Text: "Error during LDAP connection", Formats: []string{"privacyidea"}, Confidence: Proven, Why: "the resolver could not connect"},
+			Sign{Text: "Error accessing LDAP server", Formats: []string{"privacyidea"}, Confidence: Proven, Why: "the resolver could not use the directory"},
+		),
+		Hides: []string{"privacyidea-user-unknown", "privacyidea-internal-error"},
+	},
+	{
+		ID:         "privacyidea-policy",
+		Title:      "A policy of privacyIDEA forbids this login",
+		Means:      "A policy in scope authorization or authentication refused it: the token type, serial number, client address or method is not allowed. The audit row lists the policies that matched.",
+		MFAAtFault: true,
+		Who:        ideaAdmin,
+		Remedy:     []Step{{Text: "Read the column policies of the audit row, and look at those policies."}, {Text: "Policies are matched by user, realm, client address and time: see that the exceptions are what was meant."}},
+		Verify:     []Step{seeIdeaAudit},
+		Source:     []string{ideaDocs + "policies/authorization.html"},
+		Signs:      ideaCode("policy", Proven, ideaSays),
+	},
+	{
+		ID:         "privacyidea-rate-limit",
+		Title:      "privacyIDEA refuses more attempts of this user for now",
+		Means:      "auth_max_fail or auth_max_success in scope authorization allows so many logins in so much time, and they are used up. A machine that logs in by itself with an old password does this.",
+		MFAAtFault: true,
+		Who:        ideaAdmin,
+		Remedy:     []Step{{Text: "Look in the audit trail from which address the attempts come, and stop what makes them."}, {Text: "Wait for the period of the policy, or raise it."}},
+		Verify:     []Step{seeIdeaAudit},
+		Source:     []string{ideaDocs + "policies/authorization.html", "https://github.com/privacyidea/privacyidea/issues/1722"},
+		Signs:      append(ideaCode("too-many-failures", Proven, ideaSays), ideaCode("too-many-logins", Proven, ideaSays)...),
+	},
+	{
+		ID:         "privacyidea-api-key",
+		Title:      "The client has no valid API key for privacyIDEA",
+		Means:      "A policy demands an API key (api_key_required), and the RADIUS plug-in, credential provider or application sent none, an expired one, or something else.",
+		MFAAtFault: true,
+		Who:        ideaAdmin,
+		Remedy:     []Step{{Text: "Make a key for the client and put it into its settings.", Commands: []string{"pi-manage api createtoken -r validate -u CLIENT -d 365"}}},
+		Verify:     []Step{seeIdeaAudit},
+		Source:     []string{ideaDocs + "policies/authorization.html"},
+		Signs:      ideaCode("api-key", Proven, ideaSays),
+	},
+	{
+		ID:         "privacyidea-subscription",
+		Title:      "privacyIDEA has no valid subscription for this client",
+		Means:      "Plug-ins of NetKnights, such as the credential provider, work for a number of users without a subscription; beyond it the server refuses some or all of their requests.",
+		MFAAtFault: true,
+		Who:        ideaAdmin,
+		Remedy:     []Step{{Text: "Load the subscription file under Config, Subscriptions, or reduce the users with tokens."}},
+		Verify:     []Step{seeIdeaAudit},
+		Source:     []string{"https://github.com/privacyidea/privacyidea-credential-provider/issues/23", ideaDocs + "configuration/subscriptions.html"},
+		Signs: append(ideaCode("subscription", Proven, ideaSays),
+			Sign{Text: "No subscription for your client", Confidence: Proven, Why: ideaSays}),
+	},
+	{
+		ID:         "privacyidea-push-not-sent",
+		Title:      "privacyIDEA could not send a push",
+		Means:      "The server could not hand the message to the push service: its credentials for Firebase are wrong or gone, or the way out to it is closed.",
+		MFAAtFault: true,
+		Who:        ideaAdmin,
+		Remedy:     []Step{{Text: "Try the way out, through the proxy if there is one.", Commands: []string{"curl -v https://fcm.googleapis.com/"}}, {Text: "Load the JSON file of the Firebase project anew: Config, SMS Gateway, the provider of the push policy."}},
+		Verify:     []Step{{Text: "The phone shows the push, and the log has no such line."}},
+		Source:     []string{"https://github.com/privacyidea/privacyidea/blob/master/privacyidea/lib/tokens/pushtoken.py", "https://github.com/privacyidea/privacyidea/blob/master/privacyidea/lib/smsprovider/FirebaseProvider.py"},
+		Signs: []Sign{
+			{Text: "Failed to submit message to Firebase service", Confidence: Proven, Why: ideaSays},
+			{Text: "Failed to send message to firebase service", Confidence: Proven, Why: ideaSays},
+		},
+	},
+	{
+		ID:         "privacyidea-sms-not-sent",
+		Title:      "privacyIDEA could not send an SMS",
+		Means:      "The gateway's answer was not the one that is set as success, or no gateway is set.",
+		MFAAtFault: true,
+		Who:        ideaAdmin,
+		Remedy:     []Step{{Text: "Read the gateway's answer in the line, and compare it with RETURN_SUCCESS and RETURN_FAIL: Config, SMS Gateway."}, {Text: "Look at credit and sender at the operator of the gateway."}},
+		Verify:     []Step{{Text: "A test message arrives."}},
+		Source:     []string{"https://github.com/privacyidea/privacyidea/blob/master/privacyidea/lib/smsprovider/HttpSMSProvider.py"},
+		Signs: []Sign{
+			{Text: "failed to send sms. Reply", Confidence: Proven, Why: ideaSays},
+			{Text: "sending sms failed. ", Formats: []string{"privacyidea"}, Confidence: Proven, Why: ideaSays},
+		},
+	},
+	{
+		ID:         "privacyidea-internal-error",
+		Title:      "privacyIDEA failed within itself while it answered a login",
+		Means:      "The server met an error that it does not expect: a database that is not reachable or was not migrated after an update, or an encryption key that cannot be read.",
+		MFAAtFault: true,
+		Who:        ideaAdmin,
+		Remedy:     []Step{{Text: "Read the traceback that follows the line in the log."}, {Text: "See that the database answers and its schema is that of the release.", Commands: []string{"pi-manage db current", "privacyidea-schema-upgrade /opt/privacyidea/lib/privacyidea/migrations"}}},
+		Verify:     []Step{seeIdeaAudit},
+		Source:     []string{ideaFAQ, "https://github.com/privacyidea/privacyidea/issues/2844"},
+		Signs:      ideaCode("internal-error", Likely, "the application logged an exception for a login request"),
+	},
+	{
+		ID:    "privacyidea-cp-certificate",
+		Title: "The credential provider does not trust the certificate of its server",
+		Means: "Windows judged the certificate of the privacyIDEA or multiOTP server and ended the connection: another name, expired, not issued by a root that the computer trusts, revoked or not to be checked. No code was sent. The flag in the line says which.",
+		Who:   windowsHost,
+		Remedy: []Step{
+			{Text: "Look at the certificate as the computer does.", Commands: []string{"sallyport check https://PRIVACYIDEA-SERVER"}},
+			{Text: "cert-cn-invalid: set hostname to a name that is in the certificate.", Commands: []string{`reg query "` + ideaCPKey + `" /v hostname`}},
+			{Text: "invalid-ca: put the root into the store of the computer, not of the user.", Commands: []string{`Import-Certificate -FilePath CA.crt -CertStoreLocation Cert:\LocalMachine\Root`}},
+			{Text: "cert-date-invalid: renew the certificate, and see that the computer's clock is right.", Commands: []string{"w32tm /query /status"}},
+			{Text: "Leave ssl_ignore_unknown_ca and ssl_ignore_invalid_cn at 0: with them, anybody on the way can let people in."},
+		},
+		Verify: []Step{{Text: "The log has no SECURE_FAILURE at the next login.", Commands: []string{`Get-Content C:\PICredentialProviderLog.txt -Tail 20`}}},
+		Source: []string{ideaCPSource, ideaCPDocs, winHTTPError},
+		Signs: append(
+			winHTTPCode(Proven, "Windows named the fault of the certificate", "cert-cn-invalid", "cert-date-invalid", "invalid-ca", "invalid-cert", "cert-revoked", "cert-rev-failed"),
+			winHTTPCode(Likely, "WinHTTP failed within TLS; the line before it may name the fault", "winhttp-12175", "security-channel-error")...),
+		Hides: []string{"privacyidea-wrong-code", "privacyidea-cp-unreachable", "tls-reset"},
+	},
+	{
+		ID:    "privacyidea-cp-unreachable",
+		Title: "The credential provider cannot reach its server",
+		Means: "The connection to the privacyIDEA or multiOTP server failed: 12002 is a time-out, 12007 a name that does not resolve, 12029 a connection that does not open, 12030 one that ended early. If there is no offline token, nobody gets in.",
+		Who:   "network administrator",
+		Remedy: []Step{
+			{Text: "Try name and port from the computer.", Commands: []string{"Resolve-DnsName PRIVACYIDEA-SERVER", "Test-NetConnection PRIVACYIDEA-SERVER -Port 443"}},
+			{Text: "Look at server, port, path and time-outs of the credential provider.", Commands: []string{`reg query "` + ideaCPKey + `"`}},
+			{Text: "Set fallback_hostname to a second server, and give people who travel an offline token."},
+		},
+		Verify: []Step{{Text: "The server answers from the computer.", Commands: []string{"sallyport check https://PRIVACYIDEA-SERVER"}}},
+		Source: []string{ideaCPSource, ideaCPDocs, winHTTPError},
+		Signs: append(winHTTPCode(Proven, "WinHTTP gave the error of a connection that failed", "winhttp-12002", "winhttp-12007", "winhttp-12029", "winhttp-12030", "winhttp-12152"),
+			winHTTPCode(Possible, "the logon screen shows this for a connection that fails and for wrong settings alike", "connection")...),
+		Hides: []string{"privacyidea-wrong-code", "proxy"},
+	},
+	{
+		ID:     "privacyidea-cp-fallback",
+		Title:  "The credential provider went over to its fallback server",
+		Means:  "The primary server did not answer, and the login went on with the fallback. It works, and takes the time-out longer.",
+		Note:   true,
+		Who:    ideaAdmin,
+		Remedy: []Step{{Text: "See why the primary server does not answer from this computer.", Commands: []string{"sallyport check https://PRIVACYIDEA-SERVER", `reg query "` + ideaCPKey + `" /v hostname`}}},
+		Verify: []Step{{Text: "Further logins have no such line."}},
+		Source: []string{ideaCPDocs, "https://github.com/privacyidea/privacyidea-credential-provider/blob/master/CppClient/CppClient/PrivacyIDEA.cpp"},
+		Signs:  []Sign{{Code: "credential-provider:fallback", Verdicts: []Verdict{Accepted, Refused, Faulty, Challenged, Abandoned}, Confidence: Proven, Why: "the credential provider says so itself"}},
+	},
+	{
+		ID:         "privacyidea-cp-offline-used-up",
+		Title:      "No offline codes are left on the computer",
+		Means:      "The computer keeps a number of coming codes for use without the server, and refills them when it is online. They are used up.",
+		MFAAtFault: true,
+		Who:        "the person",
+		Remedy:     []Step{{Text: "Connect the computer, by cable or VPN at the logon screen, and log in with the same token."}, {Text: "Give more codes to this token: count in the application definition offline of the machine resolver.", Commands: []string{`reg query "` + ideaCPKey + `" /v offline_threshold`}}},
+		Verify:     []Step{{Text: "The logon screen shows how many codes are left."}},
+		Source:     []string{ideaCPDocs, ideaDocs + "machines/index.html"},
+		Signs:      []Sign{{Code: "credential-provider:offline-none-left", Confidence: Proven, Why: "it is the code of the credential provider for it"}},
+		Hides:      []string{"privacyidea-wrong-code", "privacyidea-cp-unreachable"},
+	},
+	{
+		ID:    "logonui-crash",
+		Title: "LogonUI.exe crashed: a credential provider takes the logon screen down",
+		Means: "Credential providers run within LogonUI.exe, and a fault in one ends it: the screen flashes, or an RDP window closes right after the second factor. 0xc0000409 is a process that ended itself on a broken state, 0xc0000005 an access to memory that is not there. " +
+			"privacyIDEA's provider 3.7.0.2 is reported to do the first, and 3.8.0.0 the second, offline, for a person without a token.",
+		MFAAtFault: true,
+		Who:        windowsHost,
+		Remedy: []Step{
+			{Text: "See which providers are installed, and which was updated last.", Commands: []string{`reg query "HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Authentication\Credential Providers" /s`}},
+			{Text: "Go back to the release before, or switch the provider off from safe mode; remove its filter too.", Commands: []string{`reg add "HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Authentication\Credential Providers\CLSID" /v Disabled /t REG_DWORD /d 1 /f`}},
+			{Text: "Send the vendor a dump of the crash.", Commands: []string{`reg add "HKLM\SOFTWARE\Microsoft\Windows\Windows Error Reporting\LocalDumps\LogonUI.exe" /v DumpType /t REG_DWORD /d 2 /f`}},
+		},
+		Verify: []Step{{Text: "Log in as before, and see that no new event 1000 is there.", Commands: []string{`Get-WinEvent -FilterHashtable @{LogName='Application'; Id=1000} -MaxEvents 5 | Where-Object Message -like "*LogonUI.exe*"`}}},
+		Source: []string{"https://github.com/privacyidea/privacyidea-credential-provider/issues/199", "https://github.com/privacyidea/privacyidea-credential-provider/issues/239"},
+		Signs: []Sign{
+			{Code: "logonui:crash", Confidence: Likely, Why: "LogonUI.exe of Windows itself hardly crashes; which provider did it, the event often does not say"},
+			{Text: "Faulting application name: LogonUI.exe", Confidence: Likely, Why: "LogonUI.exe of Windows itself hardly crashes; which provider did it, the event often does not say"},
+			{Text: ">LogonUI.exe</Data>", And: []string{"Application Error"}, Confidence: Likely, Why: "LogonUI.exe of Windows itself hardly crashes; which provider did it, the event often does not say"},
+		},
+	},
+
+	// multiOTP
+	{
+		ID:    "multiotp-wrong-code",
+		Title: "The one-time code did not match (multiOTP result 99)",
+		Means: "Result 99 is a code that matches nothing, and anything that has no number of its own. Most often the person mistyped or read another token. A secret with a different algorithm, or a PIN that was left out, looks the same; so does a RADIUS client that sends CHAP or MS-CHAP, with which a PIN or an Active Directory password cannot be checked.",
+		Who:   "the person",
+		Remedy: []Step{
+			{Text: "Let the person type the next code, with the PIN before it if one is set."},
+			{Text: "Look at the settings of the user: algorithm, digits, time interval, request of a PIN or an Active Directory password.", Commands: []string{"multiotp -user-info USER"}},
+			{Text: "If the log says CHAP or MS-CHAP encrypted, set the client to PAP."},
+		},
+		Verify: []Step{seeMultiOTPLog},
+		Source: []string{otpSource, "https://github.com/multiOTP/multiotp/issues/111"},
+		Signs: append(otpCode(Likely, "99", "92", "96", "97"), Sign{
+			Text: "ERROR: Authentication failed (and other possible unknown errors)", Confidence: Likely, Why: "it is the text of result 99 of multiOTP",
+		}),
+	},
+	{
+		ID:         "multiotp-token-length",
+		Title:      "What was typed has another length than the code (multiOTP result 98)",
+		Means:      "multiOTP got more or fewer characters than the token makes. 13 instead of 6 means that something was put before the code: a PIN or password that the user's settings do not ask for, or the password that the credential provider sends because it takes the server for another.",
+		MFAAtFault: true,
+		Who:        otpAdmin,
+		Remedy: []Step{
+			{Text: "See whether a PIN or the directory password is asked for in front of the code, and set it as people type.", Commands: []string{"multiotp -user-info USER", "multiotp -set USER prefix-pin=0", "multiotp -set USER request-ldap-pwd=0"}},
+			{Text: "Look at the settings of the credential provider; multiOTPServers needs the port of the server, :8112 for the appliance.", Commands: []string{`reg query "` + otpCPKey + `"`}},
+		},
+		Verify: []Step{seeMultiOTPLog},
+		Source: []string{otpSource, "https://github.com/multiOTP/multiOTPCredentialProvider/issues/93", "https://github.com/multiOTP/multiotp/issues/133"},
+		Signs: append(otpCode(Proven, "98"), Sign{
+			Text: "ERROR: Authentication failed (wrong token length)", Confidence: Proven, Why: "it is the text of result 98 of multiOTP",
+		}),
+		Hides: []string{"multiotp-wrong-code"},
+	},
+	{
+		ID:         "multiotp-out-of-sync",
+		Title:      "The code belongs to another time: token or server clock is off (multiOTP result 93)",
+		Means:      "The code is right for a time that is outside the window, and within ten times its width. The clock of the server, of the computer with the credential provider, or of the token differs, or one of them is in the wrong time zone.",
+		MFAAtFault: true,
+		Who:        otpAdmin,
+		Remedy: []Step{
+			{Text: "Set the clocks, and the zones.", Commands: []string{"timedatectl", "w32tm /query /status", "tzutil /g"}},
+			{Text: "Resynchronize the token with two codes in a row.", Commands: []string{"multiotp -resync USER CODE1 CODE2"}},
+		},
+		Verify: []Step{seeMultiOTPLog},
+		Source: []string{otpSource, "https://github.com/multiOTP/multiotp/issues/197"},
+		Signs: append(append(otpCode(Proven, "93"), otpCode(Likely, "27")...), Sign{
+			Text: "ERROR: Authentication failed (time based token probably out of sync)", Confidence: Proven, Why: "it is the text of result 93 of multiOTP",
+		}),
+		Hides: []string{"multiotp-wrong-code"},
+	},
+	{
+		ID:         "multiotp-locked",
+		Title:      "multiOTP has locked the user after too many failures (results 24 and 25)",
+		Means:      "After three failures the user must wait, after six they are locked, unless set otherwise; right codes are refused meanwhile. A credential provider that sends an empty password again and again is known to cause it.",
+		MFAAtFault: true,
+		Who:        otpAdmin,
+		Remedy: []Step{
+			{Text: "Find in the log what failed before, and mend that first."},
+			{Text: "Unlock the user; a delayed one need only wait.", Commands: []string{"multiotp -unlock USER"}},
+			{Text: "If the limits are too tight, change them.", Commands: []string{"multiotp -config max-delayed-failures=3 max-block-failures=6 failure-delayed-time=300"}},
+		},
+		Verify: []Step{seeMultiOTPLog},
+		Source: []string{otpSource, "https://github.com/multiOTP/multiOTPCredentialProvider/issues/109"},
+		Signs:  otpCode(Proven, "24", "25"),
+		Hides:  []string{"multiotp-wrong-code"},
+	},
+	{
+		ID:         "multiotp-user-unknown",
+		Title:      "multiOTP does not know the user (results 21, 34)",
+		Means:      "There is no such user in multiOTP's own list. Users of a directory exist there only after they were synchronized, and under the name without the domain.",
+		MFAAtFault: true,
+		Who:        otpAdmin,
+		Remedy: []Step{
+			{Text: "List the users, and synchronize them.", Commands: []string{"multiotp -userslist", "multiotp -ldap-users-sync"}},
+			{Text: "See which name the credential provider sends, UPN or not.", Commands: []string{`reg query "` + otpCPKey + `" /v multiOTPUPNFormat`}},
+		},
+		Verify: []Step{seeMultiOTPLog},
+		Source: []string{otpSource, "https://github.com/multiOTP/multiotp/issues/143"},
+		Signs:  otpCode(Proven, "21", "34"),
+		Hides:  []string{"multiotp-wrong-code"},
+	},
+	{
+		ID:         "multiotp-user-disabled",
+		Title:      "The user is deactivated or not allowed in multiOTP (results 20, 38, 82, 91)",
+		Means:      "The user is blacklisted or deactivated, not allowed for this device, or has a token without second factor where none is allowed.",
+		MFAAtFault: true,
+		Who:        otpAdmin,
+		Remedy:     []Step{{Text: "Look at the user, and activate them if they shall log in.", Commands: []string{"multiotp -user-info USER", "multiotp -activate USER"}}, {Text: "A user of the directory is deactivated when the synchronization does not find them any more: look at the groups that are synchronized.", Commands: []string{"multiotp -ldap-users-sync"}}},
+		Verify:     []Step{seeMultiOTPLog},
+		Source:     []string{otpSource},
+		Signs:      otpCode(Proven, "20", "38", "82", "91"),
+		Hides:      []string{"multiotp-wrong-code"},
+	},
+	{
+		ID:     "multiotp-replayed",
+		Title:  "A code was used a second time (multiOTP result 26)",
+		Means:  "Each code is accepted once. A client that sends its request again, or a second login within the thirty seconds, is refused.",
+		Who:    "the person",
+		Remedy: []Step{{Text: "Wait for the next code."}, {Text: "If nobody typed twice, raise the time-out of the RADIUS client."}},
+		Verify: []Step{seeMultiOTPLog},
+		Source: []string{otpSource, "RFC 6238, Section 5.2"},
+		Signs:  otpCode(Proven, "26"),
+		Hides:  []string{"multiotp-wrong-code"},
+	},
+	{
+		ID:         "multiotp-cache-too-old",
+		Title:      "The offline cache of multiOTP is too old for this user (results 80, 81)",
+		Means:      "The credential provider keeps users for a time without the server (15 552 000 seconds, half a year, unless set). That time is over, so the user is locked on this computer until the server answers again. The logon screen says only that the code is wrong.",
+		MFAAtFault: true,
+		Who:        otpAdmin,
+		Remedy: []Step{
+			{Text: "Let the computer reach the server again.", Commands: []string{`reg query "` + otpCPKey + `" /v multiOTPServers`, "Test-NetConnection MULTIOTP-SERVER -Port 8112"}},
+			{Text: "Log in once while it is reachable: the new time begins then."},
+			{Text: "If computers are away for longer, raise the time on the server.", Commands: []string{"multiotp -config server-cache-lifetime=SECONDS"}},
+		},
+		Verify: []Step{{Text: "The login works, and works again with the server away."}},
+		Source: []string{otpSource, "https://github.com/multiOTP/multiotp/issues/169", "https://github.com/multiOTP/multiotp/issues/244", "https://github.com/multiOTP/multiOTPCredentialProvider/issues/88"},
+		Signs:  otpCode(Proven, "80", "81"),
+		Hides:  []string{"multiotp-wrong-code"},
+	},
+	{
+		ID:     "multiotp-directory-password",
+		Title:  "The directory refused the password that stood before the code (multiOTP)",
+		Means:  "The user's settings ask for the Active Directory or LDAP password in front of the code, and the directory did not accept it.",
+		Who:    "the person",
+		Remedy: []Step{{Text: "Let the person type password and code together, and look in the directory whether the account is locked."}, {Text: "If the password shall not be asked for, switch that off.", Commands: []string{"multiotp -set USER request-ldap-pwd=0"}}},
+		Verify: []Step{seeMultiOTPLog},
+		Source: []string{otpSource},
+		Signs:  []Sign{{Code: "multiotp:ldap-password", Confidence: Proven, Why: "the server says so itself"}},
+		Hides:  []string{"multiotp-wrong-code"},
+	},
+	{
+		ID:     "multiotp-directory-down",
+		Title:  "multiOTP cannot reach its directory (result 79)",
+		Means:  "The AD or LDAP servers do not answer, or refuse the bind of multiOTP. Users whose password is asked for are refused, whatever code they type.",
+		Who:    "administrator of the directory, with the multiOTP administrator",
+		Remedy: []Step{{Text: "Try the bind from the server.", Commands: []string{"ldapwhoami -H ldap://DC -D BINDDN -W"}}, {Text: "Set the controllers that answer, and test.", Commands: []string{"multiotp -config ldap-domain-controllers=DC1,DC2 ldap-port=636 ldap-ssl=1", "multiotp -ldap-check"}}},
+		Verify: []Step{seeMultiOTPLog},
+		Source: []string{otpSource},
+		Signs: append(otpCode(Proven, "79"),
+			Sign{Text: "Error: LDAP connection failed", Formats: []string{"multiotp"}, Confidence: Proven, Why: "the server says so itself"},
+			Sign{Text: "Error: No LDAP connection information", Formats: []string{"multiotp"}, Confidence: Proven, Why: "the server says so itself"},
+		),
+		Hides: []string{"multiotp-wrong-code", "multiotp-directory-password"},
+	},
+	{
+		ID:         "multiotp-server-secret",
+		Title:      "Client and server of multiOTP do not understand each other (results 70 to 72, 94, 95)",
+		Means:      "The credential provider, or another client, uses another shared secret than the server has for it, or something between them changes request or answer.",
+		MFAAtFault: true,
+		Who:        otpAdmin,
+		Remedy:     []Step{{Text: "Set the same secret on both sides.", Commands: []string{"multiotp -config server-secret=SECRET", `reg query "` + otpCPKey + `" /v multiOTPSharedSecret`}}, {Text: "See that the address of the server, with its port, answers from the client.", Commands: []string{`reg query "` + otpCPKey + `" /v multiOTPServers`}}},
+		Verify:     []Step{{Text: "The test of the installer, or a login, succeeds and shows in the server's log."}},
+		Source:     []string{otpSource, "https://github.com/multiOTP/multiOTPCredentialProvider/issues/98"},
+		Signs:      otpCode(Proven, "70", "71", "72", "94", "95"),
+		Hides:      []string{"multiotp-wrong-code"},
+	},
+	{
+		ID:         "multiotp-message-not-sent",
+		Title:      "multiOTP could not send a code by SMS or e-mail (results 60 to 69, 73)",
+		Means:      "There is no number or address for the user, sending is not allowed or not possible now, or the provider refused the message. 63 is a code that came too late.",
+		MFAAtFault: true,
+		Who:        otpAdmin,
+		Remedy:     []Step{{Text: "Look at number and address of the user, and set them.", Commands: []string{"multiotp -user-info USER", "multiotp -set USER sms=+41790000000"}}, {Text: "Look at provider, account and SMTP server.", Commands: []string{"multiotp -showlog"}}},
+		Verify:     []Step{{Text: "A code arrives.", Commands: []string{"multiotp -requiresms USER"}}},
+		Source:     []string{otpSource, otpReadme},
+		Signs:      otpCode(Proven, "60", "61", "62", "63", "64", "65", "66", "67", "68", "69", "73"),
+		Hides:      []string{"multiotp-wrong-code"},
+	},
+	{
+		ID:         "multiotp-token-missing",
+		Title:      "The user's token does not exist in multiOTP, or cannot be used (results 23, 29, 33, 36, 37)",
+		Means:      "The user refers to a token that is not there, or of an algorithm that multiOTP does not know; or its files were encrypted with another key than this server has, as after a restore on another machine.",
+		MFAAtFault: true,
+		Who:        otpAdmin,
+		Remedy:     []Step{{Text: "Look at user and token.", Commands: []string{"multiotp -user-info USER", "multiotp -tokenslist"}}, {Text: "For 33, bring back multiotp.ini with the encryption key of the server that wrote the files."}, {Text: "Otherwise delete the user, and create or import them again."}},
+		Verify:     []Step{seeMultiOTPLog},
+		Source:     []string{otpSource},
+		Signs:      otpCode(Proven, "23", "29", "33", "36", "37"),
+		Hides:      []string{"multiotp-wrong-code"},
+	},
+	{
+		ID:         "multiotp-storage",
+		Title:      "multiOTP cannot read or write its data (results 28, 30 to 32, 39 to 43)",
+		Means:      "Files cannot be written, a database query failed, or the command lacked a parameter. Codes may be refused or accepted twice until it is mended.",
+		MFAAtFault: true,
+		Who:        otpAdmin,
+		Remedy:     []Step{{Text: "See that disk space is left and that the service may write its folders.", Commands: []string{"df -h", "ls -ld /etc/multiotp /etc/multiotp/users"}}, {Text: "See that the database answers, and that its tables are those of the release."}},
+		Verify:     []Step{seeMultiOTPLog},
+		Source:     []string{otpSource},
+		Signs:      otpCode(Proven, "28", "30", "31", "32", "39", "40", "41", "42", "43"),
+		Hides:      []string{"multiotp-wrong-code"},
+	},
+}
