@@ -7,7 +7,8 @@ LDFLAGS  := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 10m
 
 # What a fresh machine needs beside Go; tests talk to these as to real peers.
-PEERS := freeradius freeradius-utils freeradius-postgresql oathtool postgresql rsyslog strace
+PEERS := freeradius freeradius-utils freeradius-postgresql oathtool postgresql rsyslog strace \
+	curl ldap-utils libevtx-utils libhivex-bin nginx-light openssl slapd sslscan tcpdump tshark
 
 export CGO_ENABLED = 0
 

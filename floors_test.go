@@ -36,8 +36,9 @@ var floors = []struct {
 		"evtx/evtxtest": "writes Windows event logs; only tests import it",
 	}},
 	{2, map[string]string{
-		"auth": "decides; everything below is a tool, everything above serves it",
-		"load": "generates load on any RADIUS server; knows nothing of ours",
+		"auth":    "decides; everything below is a tool, everything above serves it",
+		"load":    "generates load on any RADIUS server; knows nothing of ours",
+		"capture": "finds handshakes in packets; judges no setting",
 	}},
 	{3, map[string]string{
 		"admin":    "changes what auth decides on; never decides a login",

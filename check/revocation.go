@@ -139,7 +139,7 @@ func (x *examiner) askOCSP(ctx context.Context, c, issuer *x509.Certificate, at 
 		return r
 	}
 	// The form with SHA-1 names is the one that every responder takes (RFC
-	// 6960, Section 4.3).
+	// 5019, Section 2.1.1).
 	question, err := ocsp.CreateRequest(c, issuer, nil)
 	if err != nil {
 		r.Status, r.Error = NotExamined, shorten(err.Error(), 150)

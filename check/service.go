@@ -16,7 +16,10 @@ type service struct {
 	anyAnswer bool
 }
 
-// services are in the order in which they are asked.
+// services are in the order in which they are asked. Microsoft's names are those of
+// https://learn.microsoft.com/entra/identity/authentication/howto-mfa-nps-extension,
+// what Okta's numbers mean is told in the articles that the causes endpoint-http-401
+// to 404 cite, and Duo's in https://duo.com/docs/authapi.
 var services = []service{
 	{
 		name:    "Okta",
@@ -31,13 +34,13 @@ var services = []service{
 	},
 	{
 		name:      "Microsoft Entra multifactor authentication",
-		hosts:     []string{"adnotifications.windowsazure.com", "strongauthenticationservice.auth.microsoft.com", "credentials.azure.com"},
+		hosts:     []string{"adnotifications.windowsazure.com", "strongauthenticationservice.auth.microsoft.com", "credentials.azure.com", "adnotifications.windowsazure.us", "strongauthenticationservice.auth.microsoft.us", "adnotifications.windowsazure.cn", "strongauthenticationservice.auth.microsoft.cn"},
 		agent:     "the NPS extension",
 		anyAnswer: true,
 	},
 	{
 		name:      "Microsoft Entra ID",
-		domains:   []string{"login.microsoftonline.com", "login.microsoftonline.us", "login.windows.net", "login.microsoft.com"},
+		domains:   []string{"login.microsoftonline.com", "login.microsoftonline.us", "login.chinacloudapi.cn", "login.windows.net", "login.microsoft.com"},
 		agent:     "the NPS extension",
 		anyAnswer: true,
 	},

@@ -40,7 +40,7 @@ var endpointCauses = []Cause{
 			{Text: "If it listens: look for a firewall rule that rejects, on the server and on the way."},
 		},
 		Verify: []Step{{Text: "The examination finds the port open.", Commands: []string{"sallyport check HOST:PORT"}}},
-		Source: []string{"RFC 9293, Section 3.5.1", "RFC 1122, Section 3.2.2.1"},
+		Source: []string{"RFC 9293, Section 3.5.2", "RFC 1122, Section 3.2.2.1"},
 	},
 	{
 		ID:    "endpoint-unreachable",
@@ -94,7 +94,7 @@ var endpointCauses = []Cause{
 			{Text: "Then accept TLS 1.2 and 1.3 only.", Commands: []string{"ssl_protocols TLSv1.2 TLSv1.3;", "SSLProtocol -all +TLSv1.2 +TLSv1.3"}},
 		},
 		Verify: []Step{{Text: "The table of versions shows the old ones refused.", Commands: []string{"sallyport check HOST:PORT"}}},
-		Source: []string{"RFC 8996", "RFC 7568", "RFC 9325, Section 3.1.1"},
+		Source: []string{"RFC 8996", "RFC 7568", "RFC 9325, Section 3.1.1", "https://learn.microsoft.com/windows-server/security/tls/tls-registry-settings"},
 	},
 	{
 		ID:    "endpoint-weak-suites",
@@ -127,11 +127,14 @@ var endpointCauses = []Cause{
 		Means: "The certificate is in date and for the right name, and some clients refuse it all the same: for a short key, a SHA-1 signature, a life that is too long, or because it does not say that it is for servers. It works in one program and not in another.",
 		Who:   "administrator of the server",
 		Remedy: []Step{
-			{Text: "Have a new certificate issued: an RSA key of 2048 bits or more or ECDSA, signed with SHA-256, with the name among the subject alternative names, server authentication in the extended key usage, and valid for at most 398 days from a public CA and 825 from a private one."},
+			{Text: "Have a new certificate issued: an RSA key of 2048 bits or more or ECDSA, signed with SHA-256, with the name among the subject alternative names, server authentication in the extended key usage, and valid for at most 200 days from a public CA (100 from 15 March 2027 on, 47 from 15 March 2029 on) and 825 from a private one."},
 			{Text: "With AD CS use a template such as Web Server with a validity of two years at most; its key usage is right."},
 		},
 		Verify: []Step{{Text: "Every judge in the table accepts the certificate.", Commands: []string{"sallyport check HOST:PORT"}}},
-		Source: []string{"https://support.apple.com/HT210176", "https://support.apple.com/HT211025", "RFC 9155", "RFC 5280, Section 4.2.1.12"},
+		Source: []string{
+			"https://support.apple.com/103769", "https://support.apple.com/102028", "https://www.digicert.com/blog/tls-certificate-lifetimes-will-officially-reduce-to-47-days",
+			"https://developer.android.com/about/versions/10/behavior-changes-all", "RFC 9155", "RFC 5280, Section 4.2.1.12",
+		},
 	},
 	{
 		ID:    "endpoint-expires-soon",
@@ -149,14 +152,14 @@ var endpointCauses = []Cause{
 	{
 		ID:    "endpoint-revoked",
 		Title: "The server's certificate has been revoked",
-		Means: "The CA has declared the certificate void, usually because it was replaced or its key was lost. Clients that ask refuse it, as Windows services do when revocation checks are on; others go on, so it works in one program and not in another.",
+		Means: "The CA has declared the certificate void, usually because it was replaced or its key was lost. Clients that ask refuse it, as Windows services do if revocation checks are switched on in them; others go on, so it works in one program and not in another.",
 		Who:   "administrator of the server",
 		Remedy: []Step{
 			{Text: "Find out from the CA why it was revoked. If the key may be in other hands, make a new key."},
 			{Text: "Have a new certificate issued, install it and let the server load it."},
 		},
 		Verify: []Step{{Text: "The revocation sources say good.", Commands: []string{"sallyport check HOST:PORT", "certutil -verify -urlfetch CERTIFICATE.cer"}}},
-		Source: []string{"RFC 5280, Section 5", "RFC 6960"},
+		Source: []string{"RFC 5280, Section 5", "RFC 6960", "https://learn.microsoft.com/dotnet/api/system.net.servicepointmanager.checkcertificaterevocationlist"},
 	},
 	{
 		ID:    "endpoint-http-none",
@@ -267,10 +270,14 @@ var endpointCauses = []Cause{
 		Note:  true,
 		Who:   "administrator of the RADIUS server",
 		Remedy: []Step{
-			{Text: "Update the server: FreeRADIUS 3.0.27, 3.2.5 or newer, Windows with the updates of July 2024 or newer."},
+			{Text: "Update the server: FreeRADIUS 3.0.27, 3.2.5 or newer, Windows with the updates of 9 July 2024 or newer. Microsoft describes what NPS then demands of requests, and not which answers it signs: the examination shows it."},
 			{Text: "Then require the attribute on both sides: require_message_authenticator = yes in FreeRADIUS, the check box of the RADIUS client in NPS.", Commands: []string{"netsh nps set limitproxystate all = \"enable\"", "netsh nps set requiremsgauth all = \"enable\""}},
 		},
 		Verify: []Step{{Text: "The answer is believed.", Commands: []string{"sallyport check radius://HOST"}}},
-		Source: []string{"CVE-2024-3596", "https://www.blastradius.fail/", "RFC 3579, Section 3.2", "https://support.microsoft.com/topic/kb5040268"},
+		Source: []string{
+			"CVE-2024-3596", "https://www.blastradius.fail/", "RFC 3579, Section 3.2",
+			"https://raw.githubusercontent.com/FreeRADIUS/freeradius-server/v3.0.x/doc/ChangeLog", "https://github.com/FreeRADIUS/freeradius-server/releases/tag/release_3_2_5",
+			"https://support.microsoft.com/topic/kb5040268-how-to-manage-the-access-request-packets-attack-vulnerability-associated-with-cve-2024-3596-a0e2f0b1-f200-4a7b-844f-48d1d5ab9e66",
+		},
 	},
 }

@@ -493,7 +493,7 @@ var npsCauses = slices.Concat(npsReasonCauses(), []Cause{
 			{Text: "If it has none, compare group and method with the policies of RD Gateway, and raise its time-out towards the central NPS from 3 to 60 seconds."},
 		},
 		Verify: []Step{{Text: "The next login brings events 200 and 300, and 302 when it is connected.", Commands: []string{"Get-WinEvent -LogName Microsoft-Windows-TerminalServices-Gateway/Operational -MaxEvents 20 | Format-List TimeCreated,Id,Message"}}},
-		Source: []string{"https://learn.microsoft.com/entra/identity/authentication/howto-mfa-nps-extension-rdg"},
+		Source: []string{"https://learn.microsoft.com/previous-versions/windows/it-pro/windows-server-2008-R2-and-2008/ee891388(v=ws.10)", "https://learn.microsoft.com/entra/identity/authentication/howto-mfa-nps-extension-rdg"},
 		Signs: []Sign{
 			{Code: "rd-gateway:201", Confidence: Likely, Why: "RD Gateway says that a policy was not met; with a central NPS, that server's answer decides."},
 			{Code: "rd-gateway:301", Confidence: Proven, Why: "RD Gateway names its own policy."},
@@ -543,7 +543,16 @@ func npsReasonCauses() []Cause {
 			c.Signs = append(c.Signs, Sign{Code: event, Confidence: row.sure, Why: "The event has no other meaning."})
 			c.Source = append(c.Source, "https://learn.microsoft.com/windows/security/threat-protection/auditing/audit-network-policy-server", npsHowTo)
 		}
+		if text := npsTexts[row.id]; text != "" {
+			c.Signs = append(c.Signs, Sign{Text: text, Confidence: row.sure, Why: "NPS writes it into the System log by itself."})
+		}
 		all = append(all, c)
 	}
 	return all
+}
+
+// npsTexts are what NPS writes of these reasons apart from any login: event 4402
+// of the System log.
+var npsTexts = map[string]string{
+	"nps-directory-unavailable": "There is no domain controller available for domain",
 }

@@ -31,7 +31,9 @@ var npsExtensionCodes = []string{
 	"AuthenticationThrottled", "AuthenticationMethodLimitReached", "InvalidParameter", "InternalError", "VersionNotSupported", "MFAPinNotSetup",
 }
 
-// npsExtensionVerify is how to see that logins through the extension work again.
+// npsExtensionVerify is how to see that logins through the extension work again. The
+// words of the extension for it stand in no table of Microsoft, only in logs that
+// people have shown, such as https://github.com/MicrosoftDocs/azure-docs/issues/57289.
 var npsExtensionVerify = []Step{{
 	Text: "Let the person sign in again: the extension writes \"Access Accepted for user\", and NPS event 6272.",
 	Commands: []string{
@@ -71,7 +73,7 @@ var extensionCertificate = []Step{
 	{Text: "See whether the service principal of the extension exists in the tenant and is enabled, and whether it carries that certificate.", Commands: []string{
 		`Get-MgServicePrincipal -Filter "appId eq '981f26a1-7f43-403b-a875-f8b09b8cd720'" | Format-List AccountEnabled,KeyCredentials`,
 	}},
-	{Text: "If the certificate is missing, expired or another, run the setup script of the extension again: it makes one, ties it to the tenant and lets NETWORK SERVICE read its key. Delete an expired one afterwards, for it can stop the extension.", Commands: []string{
+	{Text: "If the certificate is missing, expired or another, run the setup script of the extension again: it makes one, ties it to the tenant and lets NETWORK SERVICE read its key. Delete an expired one afterwards, for it can stop the extension. From version 1.2.2893.1 on CLIENT_CERT_IDENTIFIER in the registry may name another certificate, by its thumbprint.", Commands: []string{
 		`Set-Location "C:\Program Files\Microsoft\AzureMfa\Config"`, `.\AzureMfaNpsExtnConfigSetup.ps1`,
 	}},
 	restartNPS,
@@ -114,7 +116,7 @@ var npsExtensionCauses = []Cause{
 			"the certificate has expired - it lasts two years -, is not in the tenant or cannot be read by NETWORK SERVICE; or the extension's application is disabled in the tenant; or the token service cannot be reached. Nobody can log in.",
 		MFAAtFault: true, Who: whoNPS, Remedy: append(extensionCertificate[:len(extensionCertificate)-1:len(extensionCertificate)-1], extensionNetwork...),
 		Verify: npsExtensionVerify,
-		Source: []string{npsErrors, npsHowTo, "https://www.risual.com/2019/09/24/azure-mfa-integration-with-nps-adfs-not-working/"},
+		Source: []string{npsErrors, npsHowTo, "https://www.risual.com/2019/09/azure-mfa-integration-with-nps-adfs-not-working/"},
 		Signs:  says("ESTS_TOKEN_ERROR"), Hides: npsRejected,
 	},
 	{

@@ -120,6 +120,7 @@ var oktaCauses = []Cause{
 		Source:     []string{oktaHS256, oktaInstall},
 		Signs: []Sign{
 			{Code: "okta-widget:client-secret", Confidence: Proven, Why: "the agent failed while it decoded its own secret, before anything was sent"},
+			{Text: "The algorithm: 'HS256' requires the SecurityKey.KeySize to be greater than", Confidence: Proven, Why: "the text is that of a token being signed with too short a key"},
 			{Text: "The encryption algorithm 'HS256' requires a key size of at least", Confidence: Proven, Why: "the text is that of a token being signed with too short a key"},
 		},
 		Hides: []string{"okta-generic-failure"},

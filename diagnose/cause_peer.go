@@ -6,6 +6,7 @@ const (
 	sourceDuoAdmin = "https://duo.com/docs/adminapi"
 	sourceDuoUnix  = "https://duo.com/docs/duounix"
 	sourceDuoRDP   = "https://duo.com/docs/rdp"
+	sourceDuoCode  = "https://github.com/duosecurity/duo_unix/blob/master/lib/duo.c"
 )
 
 const whoDuo = "administrator of Duo"
@@ -15,10 +16,10 @@ var duoTry = Step{Text: "Duo's own tool is content, and the next login is allowe
 }}
 
 // duoReason is a sign for each reason that Duo's Admin API gives.
-func duoReason(why string, reasons ...string) []Sign {
+func duoReason(reasons ...string) []Sign {
 	signs := make([]Sign, 0, len(reasons))
 	for _, r := range reasons {
-		signs = append(signs, Sign{Code: "duo-reason:" + r, Confidence: Proven, Why: why})
+		signs = append(signs, Sign{Code: "duo-reason:" + r, Confidence: Proven, Why: saidDuo})
 	}
 	return signs
 }
@@ -37,14 +38,14 @@ var peerCauses = []Cause{
 			{Text: "If skey_protected is used, encrypt it on this very machine; it cannot be read on another.", Commands: []string{`"C:\Program Files\Duo Security Authentication Proxy\bin\authproxy_passwd.exe"`}},
 		},
 		Verify: []Step{duoTry},
-		Source: []string{sourceDuoAPI, sourceDuoProxy, "https://community.duo.com/t/invalid-signature-in-request-credentials/10310"},
+		Source: []string{sourceDuoAPI, sourceDuoProxy, sourceDuoCode, "https://community.duo.com/t/invalid-signature-in-request-credentials/10310"},
 		Signs: []Sign{
 			{Text: "Invalid signature in request credentials", Confidence: Proven, Why: "Duo's service says that the secret key does not fit the integration key."},
 			{Text: "Invalid integration key in request credentials", Confidence: Proven, Why: "Duo's service does not know the integration key."},
-			{Text: "Invalid ikey or skey", Confidence: Proven, Why: "Duo's service refused the keys."},
-			{Text: "was not able to validate the provided API credentials", Confidence: Proven, Why: "Duo's connectivity tool says so."},
+			{Text: "Invalid ikey or skey", Confidence: Likely, Why: "Duo Unix writes this whenever Duo's service answers 401; a clock that is off is the rarer reason."},
+			{Text: "was not able to validate the provided API credentials", Confidence: Likely, Why: "Duo's connectivity tool says so; a file of CA certificates that cannot be used makes it say the same, with another line after it."},
 			{Text: "skey_protected could not be decrypted", Confidence: Proven, Why: "Duo's connectivity tool says so."},
-			{Code: "duo:credentials", Verdicts: []Verdict{Accepted, Refused, Faulty}, Confidence: Proven, Why: "Duo's service refused the keys."},
+			{Code: "duo:credentials", Verdicts: []Verdict{Accepted, Refused, Faulty}, Confidence: Likely, Why: "Duo's program says that the keys were refused; Duo Unix says so of a clock that is off, too."},
 		},
 		Hides: []string{"duo-unreachable", "duo-failed-closed", "duo-refused"},
 	},
@@ -61,7 +62,7 @@ var peerCauses = []Cause{
 		Source: []string{sourceDuoAPI, sourceDuoProxy},
 		Signs: []Sign{
 			{Text: "Bad request timestamp", Confidence: Proven, Why: "Duo's service says so."},
-			{Text: "Bad timestamp in request", Confidence: Proven, Why: "Duo's service says so."},
+			{Text: "Bad timestamp in request", Confidence: Likely, Why: "The words say so; Duo has not published them."},
 			{Text: "The time drift between the Auth Proxy host and Duo is excessively high", Confidence: Proven, Why: "Duo's connectivity tool measured it."},
 			{Code: "duo:clock", Verdicts: []Verdict{Accepted, Refused, Faulty}, Confidence: Proven, Why: "Duo's service says so."},
 		},
@@ -93,7 +94,7 @@ var peerCauses = []Cause{
 	{
 		ID:    "duo-failed-open",
 		Title: "People were let in without a second factor, because Duo was not reached",
-		Means: "The fail mode is \"safe\": while Duo's service cannot be asked, a right password is enough. Whoever knows one gets in, and nobody notices.",
+		Means: "The fail mode is \"safe\": while Duo's service cannot be asked, a right password is enough. The same holds for a while if somebody has put the proxy into its primary-only mode, which its line then names. Whoever knows a password gets in, and nobody notices.",
 		Who:   whoDuo, MFAAtFault: true,
 		Remedy: []Step{
 			{Text: "Mend what keeps the machine from reaching Duo first; it is named beside this finding."},
@@ -139,7 +140,7 @@ var peerCauses = []Cause{
 		Signs: append([]Sign{
 			{Text: "not enrolled with Duo Security", Confidence: Proven, Why: "Duo says so on the screen."},
 			{Code: "duo:not-enrolled", Confidence: Proven, Why: saidDuo},
-		}, duoReason(saidDuo, "deny_unenrolled_user")...),
+		}, duoReason("deny_unenrolled_user")...),
 		Hides: []string{"duo-refused"},
 	},
 	{
@@ -154,7 +155,7 @@ var peerCauses = []Cause{
 		Source: []string{sourceDuoAdmin, sourceDuoProxy},
 		Signs: append([]Sign{
 			{Code: "duo:no-factor", Confidence: Proven, Why: saidDuo},
-		}, duoReason(saidDuo, "no_activated_duo_mobile_account", "factor_restricted", "invalid_device")...),
+		}, duoReason("no_activated_duo_mobile_account", "factor_restricted", "invalid_device")...),
 		Hides: []string{"duo-refused"},
 	},
 	{
@@ -169,7 +170,7 @@ var peerCauses = []Cause{
 		Source: []string{sourceDuoAdmin},
 		Signs: append([]Sign{
 			{Code: "duo:denied", Confidence: Likely, Why: "Duo says that the request was denied; it is nearly always the person who did."},
-		}, duoReason(saidDuo, "user_cancelled", "user_mistake", "anomalous_push")...),
+		}, duoReason("user_cancelled", "user_mistake", "anomalous_push")...),
 		Hides: []string{"duo-refused"},
 	},
 	{
@@ -185,7 +186,7 @@ var peerCauses = []Cause{
 		Source: []string{sourceDuoAdmin},
 		Signs: append([]Sign{
 			{Code: "duo:fraud", Confidence: Proven, Why: saidDuo},
-		}, duoReason(saidDuo, "user_marked_fraud")...),
+		}, duoReason("user_marked_fraud")...),
 		Hides: []string{"duo-denied", "duo-refused"},
 	},
 	{
@@ -201,7 +202,7 @@ var peerCauses = []Cause{
 		Source: []string{sourceDuoAdmin, sourceDuoProxy},
 		Signs: append([]Sign{
 			{Code: "duo:timeout", Confidence: Proven, Why: saidDuo},
-		}, duoReason(saidDuo, "no_response", "call_timed_out", "no_keys_pressed")...),
+		}, duoReason("no_response", "call_timed_out", "no_keys_pressed")...),
 		Hides: []string{"duo-denied", "duo-refused"},
 	},
 	{
@@ -216,7 +217,7 @@ var peerCauses = []Cause{
 		Source: []string{sourceDuoAdmin},
 		Signs: append([]Sign{
 			{Code: "duo:wrong-passcode", Confidence: Proven, Why: saidDuo},
-		}, duoReason(saidDuo, "invalid_passcode", "verification_code_incorrect", "verification_code_missing")...),
+		}, duoReason("invalid_passcode", "verification_code_incorrect", "verification_code_missing")...),
 		Hides: []string{"duo-denied", "duo-refused"},
 	},
 	{
@@ -232,7 +233,7 @@ var peerCauses = []Cause{
 		Signs: append([]Sign{
 			{Code: "duo:locked-out", Confidence: Proven, Why: saidDuo},
 			{Code: "duo:disabled", Confidence: Proven, Why: saidDuo},
-		}, duoReason(saidDuo, "locked_out", "user_disabled", "frequent_attempts")...),
+		}, duoReason("locked_out", "user_disabled", "frequent_attempts")...),
 		Hides: []string{"duo-denied", "duo-refused"},
 	},
 	{
@@ -247,9 +248,9 @@ var peerCauses = []Cause{
 		Source: []string{sourceDuoAdmin},
 		Signs: append([]Sign{
 			{Code: "duo:policy", Confidence: Likely, Why: "Duo says that it was not permitted."},
-		}, duoReason(saidDuo, "denied_by_policy", "denied_network", "anonymous_ip", "location_restricted", "platform_restricted", "software_restricted",
-			"version_restricted", "rooted_device", "out_of_date", "no_disk_encryption", "no_screen_lock", "touchid_disabled", "endpoint_is_not_trusted",
-			"endpoint_is_not_in_management_system", "endpoint_failed_google_verification", "couldnt_determine_if_endpoint_was_trusted",
+		}, duoReason("denied_by_policy", "denied_network", "anonymous_ip", "location_restricted", "platform_restricted", "software_restricted",
+			"version_restricted", "rooted_device", "out_of_date", "no_disk_encryption", "no_screen_lock", "touchid_disabled", "touch_id_disabled", "endpoint_is_not_trusted",
+			"endpoint_is_not_in_management_system", "endpoint_failed_google_verification", "couldnt_determine_if_endpoint_was_trusted", "could_not_determine_if_endpoint_was_trusted",
 			"no_duo_certificate_present", "user_provided_invalid_certificate", "user_not_in_permitted_group", "invalid_management_certificate_collection_state",
 			"no_referring_hostname_provided", "invalid_referring_hostname_provided", "no_web_referer_match")...),
 		Hides: []string{"duo-denied", "duo-refused"},
@@ -267,6 +268,8 @@ var peerCauses = []Cause{
 		Source: []string{sourceDuoProxy},
 		Signs: []Sign{
 			{Text: "Initial LDAP bind to AD failed", Confidence: Proven, Why: "The proxy says so."},
+			{Text: "service account bind", And: []string{"fail"}, Formats: []string{"duo-authproxy"}, Confidence: Proven, Why: "The proxy says so; the words around it differ between its versions and uses."},
+			{Text: "service account bind", And: []string{"invalid credentials"}, Formats: []string{"duo-authproxy"}, Confidence: Proven, Why: "The proxy says so; the words around it differ between its versions and uses."},
 			{Text: "The Auth Proxy was unable to bind as", Confidence: Proven, Why: "Duo's connectivity tool says so."},
 		},
 		Hides: []string{"duo-primary-failed", "duo-primary-rejected", "duo-directory"},
@@ -283,11 +286,11 @@ var peerCauses = []Cause{
 		Verify: []Step{duoTry},
 		Source: []string{sourceDuoProxy},
 		Signs: []Sign{
-			{Text: "AD Connection failed", Confidence: Proven, Why: "The proxy says so."},
-			{Text: "AD connection timed out", Confidence: Proven, Why: "The proxy says so."},
-			{Text: "AD Connection closed prematurely", Confidence: Proven, Why: "The proxy says so."},
-			{Text: "Error connecting to AD host", Confidence: Proven, Why: "The proxy says so."},
-			{Text: "LDAP search on AD service failed", Confidence: Likely, Why: "The proxy says that the search failed; the account may lack the right to search, or search_dn is wrong."},
+			{Text: "AD Connection failed", Formats: []string{"duo-authproxy"}, Confidence: Proven, Why: "The proxy says so."},
+			{Text: "AD connection timed out", Formats: []string{"duo-authproxy"}, Confidence: Proven, Why: "The proxy says so."},
+			{Text: "AD Connection closed prematurely", Formats: []string{"duo-authproxy"}, Confidence: Proven, Why: "The proxy says so."},
+			{Text: "Error connecting to AD host", Formats: []string{"duo-authproxy"}, Confidence: Proven, Why: "The proxy says so."},
+			{Text: "LDAP search on AD service failed", Formats: []string{"duo-authproxy"}, Confidence: Likely, Why: "The proxy says that the search failed; the account may lack the right to search, or search_dn is wrong."},
 			{Text: "was not able to establish an LDAP connection to", Confidence: Proven, Why: "Duo's connectivity tool says so."},
 			{Text: "was not able to establish a connection to", And: []string{"The Auth Proxy"}, Not: []string{"provided proxy"}, Confidence: Proven, Why: "Duo's connectivity tool says so."},
 			{Text: "cannot confirm that the Auth Proxy was able to establish a RADIUS connection", Confidence: Possible, Why: "Duo's connectivity tool got no answer, which a RADIUS server also does by design."},

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"sallyport/auth"
 )
 
 const (
@@ -57,7 +59,8 @@ var promptCauses = []Cause{
 		ID:    "double-login",
 		Title: "One sign-on makes two logins, and the person is asked twice",
 		Means: "The client really logs in twice, seconds apart: the Remote Desktop client of a Mac does, a gateway and the host behind it, or a VPN that renegotiates. " +
-			"The server sees two logins that are both right, and cannot know that they are one to the person.",
+			"The server sees two logins that are both right, and cannot know that they are one to the person. " +
+			"That somebody comes back within a minute or two happens by chance, too; so this is told only where it is the rule with a person, or common with an application.",
 		Who: "administrator of the MFA product", Note: true,
 		Remedy: []Step{
 			{Text: "Let the second login be spared for a short while: a cache of successful logins that is bound to person, application and address, of one or two minutes.", Commands: []string{"sallyport cache add --help"}},
@@ -136,6 +139,13 @@ var cached = []string{
 	"azure-mfa:6", "azure-mfa:8", "azure-mfa:9", "sallyport:6", "sallyport:8", "sallyport:9",
 }
 
+// unasked are the codes of logins for which nobody was asked, so that they are
+// no half of a double prompt: one-time bypass, skipped call, trusted address, and
+// what a service lets through when it is not reached.
+var unasked = []string{
+	"azure-mfa:7", "azure-mfa:-100", "azure-mfa:-104", "sallyport:7", "sallyport:-100", "sallyport:-104", "duo:fail-open",
+}
+
 // A loginKey is what two logins of one sign-on have in common.
 type loginKey struct{ product, user, client, where string }
 
@@ -149,6 +159,11 @@ func keyOf(a *Attempt) (loginKey, bool) {
 		where = a.Lines[0].File
 	}
 	return loginKey{a.Product, strings.ToLower(a.User), a.Client, where}, true
+}
+
+// hasCode reports whether an attempt has one of the codes.
+func hasCode(a *Attempt, codes []string) bool {
+	return slices.ContainsFunc(a.Codes, func(c string) bool { return slices.Contains(codes, c) })
 }
 
 // elsewhere reports whether two logins are known to be from different places.
@@ -179,23 +194,169 @@ func gaveUp(first, second *Attempt) bool {
 	return !first.End.IsZero() && first.End.Sub(first.Time) >= slow && second.Time.Sub(first.End) <= atOnce
 }
 
+// asked reports whether the person was asked for the second factor, or was
+// spared it by a cache.
+func (a *Attempt) asked() bool {
+	return hasCode(a, cached) || a.Stage != auth.StagePolicy && !hasCode(a, unasked)
+}
+
+// An errand is a row of logins of one person through one application, each soon
+// after the other.
+type errand struct {
+	last   *Attempt
+	failed bool // the person was refused after the last one
+	length int
+	pairs  []Match
+	close  int // of the pairs: within a minute, or answered by a cache
+	quick  int // of the pairs: within seconds of the decision
+}
+
+// A habit is how one person, or all of one application, log in.
+type habit struct {
+	logins, errands int
+	doubled         int // errands of two or three logins
+	close, quick    int // errands with such a pair
+	pairs           []Match
+}
+
+func (h *habit) add(e *errand) {
+	h.logins += e.length
+	h.errands++
+	if e.length > longestErrand || len(e.pairs) == 0 {
+		return // too long: a program, or many people with one name
+	}
+	h.doubled++
+	h.close += min(e.close, 1)
+	h.quick += min(e.quick, 1)
+	h.pairs = append(h.pairs, e.pairs...)
+}
+
+const (
+	// longestErrand is how many logins one sign-on makes at most.
+	longestErrand = 3
+	// aHabit is how many double logins of one person are no chance, and
+	// aQuickHabit how many if the second begins within seconds of the first one's
+	// end.
+	aHabit      = 3
+	aQuickHabit = 2
+	// wellKnown is how many errands tell what is usual with a person.
+	wellKnown = 6
+)
+
+// usual reports whether at least half of a person's errands are double, or a
+// fifth are so within seconds. Of logins at random, however often, not more than
+// two in five and one in fourteen are.
+func (h *habit) usual() bool { return 2*h.doubled >= h.errands || 5*h.quick >= h.errands }
+
+// systematic reports whether the double logins of one person are more than
+// chance: several, and usual.
+func (h *habit) systematic() bool {
+	return (h.doubled >= aHabit && 2*h.doubled >= h.errands) || (h.quick >= aQuickHabit && 5*h.quick >= h.errands)
+}
+
+// join adds a person's habit to that of their application.
+func (h *habit) join(person *habit) {
+	h.logins += person.logins
+	if person.errands >= wellKnown && !person.usual() {
+		return
+	}
+	h.doubled += person.doubled
+	h.close += person.close
+}
+
+// common reports whether double logins are common with an application: one for
+// each five logins, and one of them within a minute. People come back within
+// minutes once in some dozens of times.
+func (h *habit) common() bool {
+	return (h.close > 0 || h.doubled >= aHabit) && 5*h.doubled >= h.logins
+}
+
+// findDoubleLogins finds pairs of logins that one sign-on made. That a person
+// logs in twice within two minutes happens by chance as well; so it tells only
+// what one person or one application does as a rule.
 func findDoubleLogins(attempts []*Attempt) []Match {
+	type application struct{ product, client, where string }
+	persons, applications := map[loginKey]*habit{}, map[application]*habit{}
+	open := map[loginKey]*errand{}
+	var order []loginKey // as met, so that equal logs give equal reports
+	for _, a := range attempts {
+		key, ok := keyOf(a)
+		if !ok {
+			continue
+		}
+		e := open[key]
+		if a.Verdict != Accepted {
+			if e != nil && (a.Verdict == Refused || a.Verdict == Faulty) && !elsewhere(e.last, a) {
+				e.failed = true
+			}
+			continue
+		}
+		if persons[key] == nil {
+			persons[key] = &habit{}
+			order = append(order, key)
+		}
+		if e == nil || a.Time.Sub(e.last.Time) > twice {
+			if e != nil {
+				persons[key].add(e)
+			}
+			open[key] = &errand{last: a, length: 1}
+			continue
+		}
+		if !a.Time.After(e.last.Time) {
+			continue // the same login from another file
+		}
+		if e.length++; e.length <= longestErrand {
+			e.pair(a)
+		}
+		e.last, e.failed = a, false
+	}
+	for _, key := range order {
+		persons[key].add(open[key])
+		of := application{key.product, key.client, folder(key.where)}
+		if applications[of] == nil {
+			applications[of] = &habit{}
+		}
+		applications[of].join(persons[key])
+	}
 	var found []Match
-	successive(attempts, func(first, second *Attempt) {
-		apart := second.Time.Sub(first.Time)
-		if apart > twice || gaveUp(first, second) {
-			return
+	for _, key := range order {
+		h, all := persons[key], applications[application{key.product, key.client, folder(key.where)}]
+		if h.systematic() || all.common() && (h.errands < wellKnown || h.usual()) {
+			found = append(found, h.pairs...)
 		}
-		m := Match{Attempts: []*Attempt{second, first}, Confidence: Likely, Why: "The same person was let in twice through the same application within a minute, decided separately."}
-		if slices.ContainsFunc(second.Codes, func(c string) bool { return slices.Contains(cached, c) }) {
-			m.Why = "The same person was let in twice through the same application within two minutes; the second time a cache answered, so that nobody was asked again."
-		} else if apart > surelyTwice {
-			m.Confidence = Possible
-			m.Why = "The same person was let in twice through the same application within two minutes; they may have logged in twice themselves."
-		}
-		found = append(found, m)
-	})
+	}
 	return found
+}
+
+// pair looks whether the next login of an errand is a second one of the same
+// sign-on: from the same place, begun after the last was decided and let in, and
+// neither a new try nor because the client had given up.
+func (e *errand) pair(second *Attempt) {
+	first := e.last
+	if e.failed || elsewhere(first, second) || second.Time.Before(first.End) || gaveUp(first, second) || !first.asked() || !second.asked() {
+		return
+	}
+	m := Match{Attempts: []*Attempt{second, first}, Confidence: Likely, Why: "The same person was let in twice through the same application within a minute, decided separately, and not by chance: so it goes with a good part of the logins."}
+	switch apart := second.Time.Sub(first.Time); {
+	case hasCode(second, cached):
+		e.close++
+		m.Why = "The same person was let in twice through the same application within two minutes; the second time a cache answered, so that nobody was asked again."
+	case apart <= surelyTwice:
+		e.close++
+	default:
+		m.Confidence = Possible
+		m.Why = "The same person was let in twice through the same application within two minutes, and so it goes with a good part of the logins; they may have logged in twice themselves."
+	}
+	if first.End.After(first.Time) && second.Time.Sub(first.End) <= atOnce {
+		e.quick++
+	}
+	e.pairs = append(e.pairs, m)
+}
+
+// folder is the folder of a log: an application's log is often cut into files
+// that lie together.
+func folder(file string) string {
+	return file[:strings.LastIndexAny(file, `/\!`)+1]
 }
 
 func findSlowHumans(attempts []*Attempt) []Match {
@@ -242,23 +403,36 @@ func findRetransmissions(attempts []*Attempt) []Match {
 	return found
 }
 
+// apartAtLeast is how far apart two requests are at least that are in the logs of
+// two servers which do not say who they are: a copy of a log tells of the same.
+const apartAtLeast = 3 * time.Second
+
 func findFailovers(attempts []*Attempt) []Match {
-	type who struct{ product, user string }
+	type who struct {
+		product, user string
+		named         bool // the log says of which server it is
+	}
 	type asked struct{ last, other *Attempt } // the newest, and the newest of another server than that
+	server := func(a *Attempt) string {
+		if a.Host != "" {
+			return strings.ToLower(a.Host)
+		}
+		return a.Lines[0].File
+	}
 	seen := map[who]*asked{}
 	var found []Match
 	for _, a := range attempts {
-		if a.User == "" || a.Host == "" || a.Time.IsZero() || !slices.Contains(servers, a.Product) {
+		if a.User == "" || a.Time.IsZero() || !slices.Contains(servers, a.Product) {
 			continue
 		}
-		key := who{a.Product, strings.ToLower(a.User)}
+		key := who{a.Product, strings.ToLower(a.User), a.Host != ""}
 		s := seen[key]
 		if s == nil {
 			seen[key] = &asked{last: a}
 			continue
 		}
 		first := s.last
-		if strings.EqualFold(first.Host, a.Host) {
+		if server(first) == server(a) {
 			first = s.other
 		} else {
 			s.other = s.last
@@ -267,12 +441,22 @@ func findFailovers(attempts []*Attempt) []Match {
 		if first == nil || !a.Time.After(first.Time) || elsewhere(first, a) || first.Client != "" && a.Client != "" && first.Client != a.Client {
 			continue
 		}
+		m := Match{
+			Attempts: []*Attempt{a, first}, Confidence: Likely,
+			Why: "A second server was asked for the same person while the first had not decided.",
+		}
 		undecided := first.Verdict == Abandoned && a.Time.Sub(first.Time) <= failoverTime
+		if !key.named {
+			// Two files may also be of one server, one after the other, or a file
+			// and its copy: only logins that overlap, and are not the same, tell.
+			undecided = false
+			if a.Time.Sub(first.Time) < apartAtLeast || a.End.Sub(first.End).Abs() < time.Second {
+				continue
+			}
+			m.Why = "Another log of the same product tells of a request for the same person while the first had not decided; it is taken for another server's."
+		}
 		if undecided || a.Time.Before(first.End) {
-			found = append(found, Match{
-				Attempts: []*Attempt{a, first}, Confidence: Likely,
-				Why: "A second server was asked for the same person while the first had not decided.",
-			})
+			found = append(found, m)
 		}
 	}
 	return found

@@ -2,9 +2,12 @@ package diagnose
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 )
 
 // promptIDs are the causes of cause_prompt.go that a log shows, the symptoms
@@ -32,6 +35,15 @@ const (
 	other = `,"application":"mail","client":"gw2","from":"198.51.100.7"`
 )
 
+// busy is n logins of as many people, through the application vpn.
+func busy(n int) string {
+	text := ""
+	for i := range n {
+		text += event(fmt.Sprintf("%02d:%02d", i, i), fmt.Sprint("person", i), "accept", 23, "oath-code-verified", time.Second, vpn)
+	}
+	return text
+}
+
 func TestDoublePromptsAreToldApart(t *testing.T) {
 	in := func(at, account, more string) string {
 		return event(at, account, "accept", 23, "oath-code-verified", time.Second, more)
@@ -52,7 +64,89 @@ func TestDoublePromptsAreToldApart(t *testing.T) {
 			[]string{"double-login"},
 		},
 		{"twice within a minute", in("01:00", "alice", vpn) + in("01:30", "alice", vpn), []string{"double-login"}},
-		{"twice within two minutes", in("01:00", "alice", vpn) + in("02:59", "alice", vpn), []string{"double-login"}},
+		{"a minute and a second apart, once: they may have logged in themselves", in("01:00", "alice", vpn) + in("02:01", "alice", vpn), nil},
+		{"a minute apart", in("01:00", "alice", vpn) + in("02:00", "alice", vpn), []string{"double-login"}},
+		{
+			"almost two minutes apart, and a cache answers",
+			in("01:00", "alice", vpn) + event("02:59", "alice", "accept", 9, "used-cache-application", 0, vpn),
+			[]string{"double-login"},
+		},
+		{
+			"two minutes apart, three times of three",
+			in("01:00", "alice", vpn) + in("03:00", "alice", vpn) + in("11:00", "alice", vpn) + in("13:00", "alice", vpn) + in("21:00", "alice", vpn) + in("23:00", "alice", vpn),
+			[]string{"double-login"},
+		},
+		{
+			"two minutes apart, two times of two",
+			in("01:00", "alice", vpn) + in("03:00", "alice", vpn) + in("11:00", "alice", vpn) + in("13:00", "alice", vpn),
+			nil,
+		},
+		{"once, where a fifth of the logins are such", busy(3) + in("01:00", "alice", vpn) + in("01:30", "alice", vpn), []string{"double-login"}},
+		{"once, where a sixth are", busy(4) + in("01:00", "alice", vpn) + in("01:30", "alice", vpn), nil},
+		{
+			"one person always, in a busy log",
+			busy(50) + in("01:00", "alice", vpn) + in("01:30", "alice", vpn) + in("11:00", "alice", vpn) + in("11:30", "alice", vpn) + in("21:00", "alice", vpn) + in("21:30", "alice", vpn),
+			[]string{"double-login"},
+		},
+		{
+			"one person half of the time, in a busy log",
+			busy(50) + in("01:00", "alice", vpn) + in("01:30", "alice", vpn) + in("11:00", "alice", vpn) + in("11:30", "alice", vpn) + in("21:00", "alice", vpn) + in("21:30", "alice", vpn) +
+				in("31:00", "alice", vpn) + in("41:00", "alice", vpn) + in("51:00", "alice", vpn),
+			[]string{"double-login"},
+		},
+		{
+			"one person three times of seven, in a busy log",
+			busy(50) + in("01:00", "alice", vpn) + in("01:30", "alice", vpn) + in("11:00", "alice", vpn) + in("11:30", "alice", vpn) + in("21:00", "alice", vpn) + in("21:30", "alice", vpn) +
+				in("31:00", "alice", vpn) + in("41:00", "alice", vpn) + in("51:00", "alice", vpn) + in("55:00", "alice", vpn),
+			nil,
+		},
+		{
+			"one person twice within seconds of the decision, in a busy log",
+			busy(50) + in("01:00", "alice", vpn) + in("01:16", "alice", vpn) + in("11:00", "alice", vpn) + in("11:16", "alice", vpn),
+			[]string{"double-login"},
+		},
+		{
+			"one person twice, not that soon, in a busy log",
+			busy(50) + in("01:00", "alice", vpn) + in("01:17", "alice", vpn) + in("11:00", "alice", vpn) + in("11:17", "alice", vpn),
+			nil,
+		},
+		{"three in a row", in("01:00", "alice", vpn) + in("01:30", "alice", vpn) + in("02:00", "alice", vpn), []string{"double-login"}},
+		{"a program that logs in all the time", in("01:00", "probe", vpn) + in("01:30", "probe", vpn) + in("02:00", "probe", vpn) + in("02:30", "probe", vpn), nil},
+		{
+			"a failure in between is a new try",
+			in("01:00", "alice", vpn) + event("01:15", "alice", "reject", 138, "oath-code-incorrect", 0, vpn) + in("01:30", "alice", vpn),
+			nil,
+		},
+		{
+			"a failure of somebody elsewhere in between",
+			in("01:00", "alice", vpn) + event("01:15", "alice", "reject", 138, "oath-code-incorrect", 0, `,"application":"vpn","client":"gw","from":"203.0.113.5"`) + in("01:30", "alice", vpn),
+			[]string{"double-login"},
+		},
+		{
+			"begun before the first was decided",
+			event("01:00", "alice", "accept", 21, "mobile-app-authenticated", 20*time.Second, vpn) + in("01:19", "alice", vpn),
+			nil,
+		},
+		{
+			"begun when the first was decided",
+			event("01:00", "alice", "accept", 21, "mobile-app-authenticated", 20*time.Second, vpn) + in("01:20", "alice", vpn),
+			[]string{"double-login"},
+		},
+		{
+			"nobody was asked the first time",
+			event("01:00", "alice", "accept", -100, "skipped-call", 0, vpn) + in("01:30", "alice", vpn),
+			nil,
+		},
+		{
+			"nobody was asked the second time",
+			in("01:00", "alice", vpn) + event("01:30", "alice", "accept", -104, "trusted-ip", 0, vpn),
+			nil,
+		},
+		{
+			"the place is known of one only",
+			in("01:00", "alice", vpn) + in("01:30", "alice", `,"application":"vpn","client":"gw"`),
+			[]string{"double-login"},
+		},
 		{"the name in capitals", in("01:00", "alice", vpn) + in("01:30", "ALICE", vpn), []string{"double-login"}},
 		{"two minutes and a second apart", in("01:00", "alice", vpn) + in("03:01", "alice", vpn), nil},
 		{"another person", in("01:00", "alice", vpn) + in("01:30", "bob", vpn), nil},
@@ -135,8 +229,66 @@ func TestDoubleLoginSaysThatACacheAnswered(t *testing.T) {
 		t.Fatalf("found %+v; want one that is likely, by the second login", found)
 	}
 	second.Codes = []string{"sallyport:23"}
-	if again := findDoubleLogins([]*Attempt{first, second}); len(again) != 1 || again[0].Confidence != Possible || again[0].Why == found[0].Why {
-		t.Errorf("without a cache found %+v; want one that is possible, for another reason", again)
+	if again := findDoubleLogins([]*Attempt{first, second}); len(again) != 0 {
+		t.Errorf("without a cache found %+v; want none", again)
+	}
+	second.Time = sampleTime.Add(time.Minute)
+	if again := findDoubleLogins([]*Attempt{first, second}); len(again) != 1 || again[0].Confidence != Likely || again[0].Why == found[0].Why {
+		t.Errorf("within a minute and without a cache found %+v; want one that is likely, for another reason", again)
+	}
+}
+
+// Somebody who logs in at random is not told of, however often they do.
+func TestChanceIsNoDoubleLogin(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rate := rapid.IntRange(10, 7200).Draw(t, "seconds between logins")
+		took := rapid.IntRange(0, 20).Draw(t, "seconds that a login takes")
+		random := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
+		var all []*Attempt
+		at := sampleTime
+		for range 2000 {
+			at = at.Add(time.Duration(random.ExpFloat64()*float64(rate)*float64(time.Second)) + time.Millisecond)
+			all = append(all, &Attempt{Product: "sallyport", User: "shared", Verdict: Accepted, Time: at, End: at.Add(time.Duration(took) * time.Second), Lines: []*Line{{}}})
+		}
+		if found := findDoubleLogins(all); len(found) > 0 {
+			t.Fatalf("found %d of %d random logins, every %d seconds on average", len(found), len(all), rate)
+		}
+	})
+}
+
+// Two servers that do not say who they are: each has its log.
+func TestFailoverBetweenTwoLogs(t *testing.T) {
+	file := func(name string) []*Line { return []*Line{{File: name}} }
+	at := func(file []*Line, begin, end int) *Attempt {
+		return &Attempt{
+			Product: "azure-mfa-radius", User: "CORP\\hana", Verdict: Accepted, Lines: file,
+			Time: sampleTime.Add(time.Duration(begin) * time.Second), End: sampleTime.Add(time.Duration(end) * time.Second),
+		}
+	}
+	a, b := file("a/svc.log"), file("b/svc.log")
+	tests := []struct {
+		name     string
+		attempts []*Attempt
+		want     int
+	}{
+		{"the second is asked while the first waits", []*Attempt{at(a, 0, 22), at(b, 10, 18)}, 1},
+		{"the second is asked when the first has decided", []*Attempt{at(a, 0, 10), at(b, 10, 18)}, 0},
+		{"both in one log", []*Attempt{at(a, 0, 22), at(a, 10, 18)}, 0},
+		{"three seconds after", []*Attempt{at(a, 0, 22), at(b, 3, 18)}, 1},
+		{"a copy of the log with a clock that is a little off", []*Attempt{at(a, 0, 22), at(b, 2, 24)}, 0},
+		{"a copy that has only the end right", []*Attempt{at(a, 0, 22), at(b, 4, 22)}, 0},
+		{
+			"one has no end, as where a log was cut off",
+			[]*Attempt{{Product: "azure-mfa-radius", User: "CORP\\hana", Verdict: Abandoned, Time: sampleTime, Lines: a}, at(b, 10, 18)},
+			0,
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := findFailovers(tt.attempts); len(got) != tt.want {
+				t.Errorf("%d found; want %d", len(got), tt.want)
+			}
+		})
 	}
 }
 

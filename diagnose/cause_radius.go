@@ -1,8 +1,7 @@
 package diagnose
 
 const (
-	sourceFreeRADIUS = "https://www.freeradius.org/documentation/freeradius-server/3.2.9/troubleshooting/index.html"
-	sourceNPSEvents  = "https://learn.microsoft.com/windows-server/networking/technologies/nps/nps-manage-top"
+	sourceFreeRADIUS = "https://www.freeradius.org/documentation/"
 	sourceBlast      = "https://www.blastradius.fail"
 	sourceNPSMFA     = "https://learn.microsoft.com/entra/identity/authentication/howto-mfa-nps-extension"
 )
@@ -104,7 +103,7 @@ var radiusCauses = []Cause{
 			{Text: "RADIUS auth request timed out", Confidence: Proven, Why: "The Duo Authentication Proxy says that the RADIUS server behind it did not answer."},
 			{Text: "Network error: RADIUS server", Confidence: Likely, Why: "The client got no answer."},
 		},
-		Hides: []string{"unix-pam-refused", "duo-primary-failed"},
+		Hides: []string{"unix-pam-refused", "unix-wrong-password", "duo-primary-failed"},
 	},
 	{
 		ID:    "radius-blast",
@@ -203,6 +202,8 @@ var radiusCauses = []Cause{
 		Signs: []Sign{
 			{Code: frModule, Confidence: Proven, Why: "The server names the module that failed."},
 			{Text: "Unresponsive child for request", Confidence: Proven, Why: "The server says which module does not come back."},
+			{Text: "Can't contact LDAP server", And: []string{"rlm_ldap"}, Confidence: Proven, Why: "The server says that its directory is not reached."},
+			{Text: "Opening connection failed (", And: []string{"rlm_"}, Formats: []string{"freeradius"}, Confidence: Proven, Why: "The server says that a module cannot connect to what it asks."},
 			{Text: "Unresponsive thread", Confidence: Proven, Why: "The server says which module does not come back."},
 		},
 		Hides: []string{"radius-refused"},

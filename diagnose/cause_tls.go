@@ -6,7 +6,7 @@ const (
 	sourceNetTLS    = "https://learn.microsoft.com/dotnet/framework/network-programming/tls"
 	sourceSchannel  = "https://learn.microsoft.com/windows-server/security/tls/tls-registry-settings"
 	sourceWinHTTP   = "https://learn.microsoft.com/windows/win32/winhttp/error-messages"
-	sourceSchEvents = "https://learn.microsoft.com/troubleshoot/windows-server/windows-security/schannel-error-codes-tls-ssl-alerts"
+	sourceSchEvents = "https://learn.microsoft.com/windows/win32/secauthn/schannel-error-codes-for-tls-and-ssl-alerts"
 	sourceAlerts    = "RFC 8446, Section 6.2"
 	sourceVerify    = "https://docs.openssl.org/master/man1/openssl-verification-options/"
 )
@@ -86,7 +86,9 @@ var tlsCauses = []Cause{
 			{Text: "ERROR_INTERNET_SECURITY_CHANNEL_ERROR", Confidence: Likely, Why: "WinINET or WinHTTP could not set up the secure channel; the version is the usual reason."},
 			{Text: "WinHTTP error 12157", Confidence: Likely, Why: "12157 is a secure channel that could not be set up; the version is the usual reason."},
 			{Text: "fatal alert was received from the remote endpoint", And: []string{"code is 70"}, Confidence: Proven, Why: "Alert 70 is protocol_version."},
+			{Text: ">36887</EventID>", And: []string{"Schannel", ">70</Data>"}, Confidence: Proven, Why: "Schannel event 36887 without its text. Alert 70 is protocol_version."},
 			{Text: "fatal alert was generated and sent to the remote endpoint", And: []string{"code is 70"}, Confidence: Proven, Why: "Alert 70 is protocol_version."},
+			{Text: ">36888</EventID>", And: []string{"Schannel", ">70</Data>"}, Confidence: Proven, Why: "Schannel event 36888 without its text. Alert 70 is protocol_version."},
 		},
 		Hides: []string{"tls-reset"},
 	},
@@ -119,7 +121,9 @@ var tlsCauses = []Cause{
 			{Text: "None of the cipher suites supported by the client application are supported by the server", Confidence: Proven, Why: "Schannel's event says so."},
 			{Text: "dh key too small", Confidence: Proven, Why: "OpenSSL refuses the server's weak Diffie-Hellman parameters."},
 			{Text: "fatal alert was received from the remote endpoint", And: []string{"code is 40"}, Confidence: Likely, Why: "Alert 40 is handshake_failure."},
+			{Text: ">36887</EventID>", And: []string{"Schannel", ">40</Data>"}, Confidence: Likely, Why: "Schannel event 36887 without its text. Alert 40 is handshake_failure."},
 			{Text: "fatal alert was generated and sent to the remote endpoint", And: []string{"code is 40"}, Confidence: Likely, Why: "Alert 40 is handshake_failure."},
+			{Text: ">36888</EventID>", And: []string{"Schannel", ">40</Data>"}, Confidence: Likely, Why: "Schannel event 36888 without its text. Alert 40 is handshake_failure."},
 		},
 		Hides: []string{"tls-reset"},
 	},
@@ -173,7 +177,9 @@ var tlsCauses = []Cause{
 			{Text: "alert unknown ca", Confidence: Proven, Why: "The other side's alert unknown_ca says that it does not know the CA."},
 			{Text: "unknown_ca", And: []string{"alert"}, Confidence: Proven, Why: "The alert unknown_ca says that the CA is not known."},
 			{Text: "fatal alert was received from the remote endpoint", And: []string{"code is 48"}, Confidence: Proven, Why: "Alert 48 is unknown_ca."},
+			{Text: ">36887</EventID>", And: []string{"Schannel", ">48</Data>"}, Confidence: Proven, Why: "Schannel event 36887 without its text. Alert 48 is unknown_ca."},
 			{Text: "fatal alert was generated and sent to the remote endpoint", And: []string{"code is 48"}, Confidence: Proven, Why: "Alert 48 is unknown_ca."},
+			{Text: ">36888</EventID>", And: []string{"Schannel", ">48</Data>"}, Confidence: Proven, Why: "Schannel event 36888 without its text. Alert 48 is unknown_ca."},
 		},
 		Hides: []string{"tls-reset"},
 	},
@@ -181,14 +187,17 @@ var tlsCauses = []Cause{
 		ID:    "tls-chain-missing-intermediate",
 		Title: "The server does not send the intermediate certificate of its CA",
 		Means: "The server sends its own certificate and not the one between that and the root. Clients that fetch or remember the missing one work, " +
-			"others do not: browsers on Windows hide the fault, while phones, Java, OpenSSL and .NET services show it.",
+			"others do not: browsers, iPhones and Windows hide the fault as long as they reach the CA, while Android, Java, OpenSSL and services that are kept from the Internet show it.",
 		Who: "administrator of the server's certificate",
 		Remedy: []Step{
 			{Text: "See which certificates the server sends.", Commands: []string{"openssl s_client -connect HOST:443 -servername HOST -showcerts </dev/null", "sallyport check HOST:443"}},
 			{Text: "Put the CA's intermediate after the server's own certificate in its certificate file (nginx: ssl_certificate; Apache: SSLCertificateFile; IIS: into the machine's store of intermediate authorities), and reload.", Commands: []string{"cat server.crt intermediate.crt > fullchain.crt"}},
 		},
 		Verify: []Step{checkTarget},
-		Source: []string{"RFC 8446, Section 4.4.2", sourceVerify},
+		Source: []string{
+			"RFC 8446, Section 4.4.2", sourceVerify, "https://developer.android.com/privacy-and-security/security-ssl",
+			"https://learn.microsoft.com/dotnet/core/extensions/sslstream-troubleshooting", "https://mail.openjdk.org/pipermail/security-dev/2024-April/039248.html",
+		},
 		Signs: []Sign{
 			{Text: "unable to get local issuer certificate", Confidence: Likely, Why: "The issuer of a certificate was not found: the server does not send the intermediate one, or the root is private."},
 			{Text: "unable to verify the first certificate", Confidence: Likely, Why: "The server's certificate came without the one that signed it."},
@@ -249,6 +258,7 @@ var tlsCauses = []Cause{
 			{Text: "CertificateExpiredException", Confidence: Proven, Why: "Java says so."},
 			{Text: "CertificateNotYetValidException", Confidence: Proven, Why: "Java says so."},
 			{Text: "fatal alert was received from the remote endpoint", And: []string{"code is 45"}, Confidence: Proven, Why: "Alert 45 is certificate_expired."},
+			{Text: ">36887</EventID>", And: []string{"Schannel", ">45</Data>"}, Confidence: Proven, Why: "Schannel event 36887 without its text. Alert 45 is certificate_expired."},
 			{Text: "ERR_CERT_DATE_INVALID", Confidence: Proven, Why: "The browser says so."},
 		},
 		Hides: []string{"tls-reset", "tls-inspection", "tls-chain-private-ca", "tls-chain-missing-intermediate"},
@@ -298,6 +308,7 @@ var tlsCauses = []Cause{
 			{Text: "alert unrecognized name", Confidence: Proven, Why: "The alert unrecognized_name says that the server does not know the name."},
 			{Text: "tls: unrecognized name", Confidence: Proven, Why: "The alert unrecognized_name says that the server does not know the name."},
 			{Text: "fatal alert was received from the remote endpoint", And: []string{"code is 112"}, Confidence: Proven, Why: "Alert 112 is unrecognized_name."},
+			{Text: ">36887</EventID>", And: []string{"Schannel", ">112</Data>"}, Confidence: Proven, Why: "Schannel event 36887 without its text. Alert 112 is unrecognized_name."},
 		},
 		Hides: []string{"tls-reset"},
 	},
@@ -336,6 +347,7 @@ var tlsCauses = []Cause{
 		Source: []string{sourceOktaTLS, sourceWinHTTP, "RFC 9293, Section 3.5.2"},
 		Signs: []Sign{
 			{Text: "An existing connection was forcibly closed by the remote host", Confidence: Possible, Why: "The line tells only that the connection was reset."},
+			{Text: "SSL_connect: Connection reset by peer", Confidence: Possible, Why: "The line tells only that the connection was reset."},
 			{Text: "SSL_ERROR_SYSCALL", Confidence: Possible, Why: "The line tells only that the connection ended during TLS."},
 			{Text: "ssl/tls handshake", And: []string{"connection reset"}, Confidence: Possible, Why: "The line tells only that the connection was reset."},
 			{Text: "unexpected eof while reading", Confidence: Possible, Why: "The line tells only that the connection ended during TLS."},
@@ -347,6 +359,7 @@ var tlsCauses = []Cause{
 			{Text: "WinHTTP", And: []string{"12175"}, Confidence: Possible, Why: "WinHTTP 12175: something was wrong in TLS; it does not say what."},
 			{Text: "ERROR_WINHTTP_SECURE_FAILURE", Confidence: Possible, Why: "WinHTTP 12175: something was wrong in TLS; it does not say what."},
 			{Text: "A fatal error occurred while creating a TLS client credential", Confidence: Possible, Why: "Schannel event 36871: a program asked for TLS with settings that do not go together."},
+			{Text: ">36871</EventID>", And: []string{"Schannel"}, Confidence: Possible, Why: "Schannel event 36871: a program asked for TLS with settings that do not go together."},
 			{Text: "A fatal error occurred while creating an SSL client credential", Confidence: Possible, Why: "Schannel event 36871: a program asked for TLS with settings that do not go together."},
 			{Text: "0x80090308", Confidence: Possible, Why: "SEC_E_INVALID_TOKEN: the answer was no TLS that Schannel understood; it does not say why."},
 		},

@@ -4,6 +4,7 @@ import "sallyport/auth"
 
 const (
 	sourceSSHD   = "https://man.openbsd.org/sshd_config"
+	sourceSSH    = "https://github.com/openssh/openssh-portable"
 	sourcePAM    = "https://github.com/linux-pam/linux-pam"
 	sourceGAuth  = "https://github.com/google/google-authenticator-libpam"
 	sourcePAMRAD = "https://github.com/FreeRADIUS/pam_radius"
@@ -23,7 +24,7 @@ var unixCauses = append([]Cause{
 			{Text: "Let the person type it again. Many failures of many names from one address are somebody guessing: shut them out at the firewall.", Commands: []string{"journalctl -t sshd --since today | grep 'Failed password'"}},
 		},
 		Verify: []Step{sshTry},
-		Source: []string{sourceSSHD, sourcePAM, sourceSudo},
+		Source: []string{sourceSSHD, sourceSSH, sourcePAM, sourceSudo},
 		Signs: []Sign{
 			{Code: "sshd:wrong-password", Confidence: Proven, Why: "sshd says that the password failed for a known user."},
 			{Code: "pam:wrong-password", Confidence: Proven, Why: "The PAM module compared the password, and it differs."},
@@ -40,7 +41,7 @@ var unixCauses = append([]Cause{
 			{Text: "See whether the machine knows the name, in all forms in which it is typed.", Commands: []string{"getent passwd ALICE", "sssctl domain-status DOMAIN"}},
 		},
 		Verify: []Step{sshTry},
-		Source: []string{sourceSSHD},
+		Source: []string{sourceSSHD, sourceSSH},
 		Signs: []Sign{
 			{Code: "sshd:unknown-user", Confidence: Proven, Why: "sshd says that there is no such user."},
 			{Code: "pam:user-unknown", Confidence: Proven, Why: "The PAM module does not know the user."},
@@ -57,10 +58,11 @@ var unixCauses = append([]Cause{
 			{Text: "Put the user into the group or list that is allowed, and reload sshd.", Commands: []string{"usermod -aG GROUP ALICE", "systemctl reload ssh"}},
 		},
 		Verify: []Step{sshTry},
-		Source: []string{sourceSSHD, sourceSudo, sourcePAM},
+		Source: []string{sourceSSHD, sourceSSH, sourceSudo, sourcePAM},
 		Signs: []Sign{
 			{Code: "sshd:not-allowed", Confidence: Proven, Why: "sshd says by which setting it is not allowed."},
 			{Code: "pam:perm-denied", Confidence: Likely, Why: "A PAM module refused access, after or beside the password."},
+			{Code: pamAccount, Confidence: Likely, Why: "sshd says that PAM's rules for the account refused; which of them, no module says."},
 			{Code: "sudo:not-allowed", Confidence: Proven, Why: "sudo says so."},
 		},
 		Hides: []string{"unix-unknown-user", "unix-wrong-password", "unix-pam-refused"},
@@ -74,7 +76,7 @@ var unixCauses = append([]Cause{
 			{Text: "Find out where the failures came from, and then lift the lock.", Commands: []string{"faillock --user ALICE", "faillock --user ALICE --reset", "passwd -S ALICE", "passwd -u ALICE"}},
 		},
 		Verify: []Step{sshTry},
-		Source: []string{sourcePAM, sourceSSHD},
+		Source: []string{sourcePAM, sourceSSHD, sourceSSH},
 		Signs: []Sign{
 			{Code: "pam:locked", Confidence: Proven, Why: "The PAM module says so."},
 			{Code: "sshd:account-locked", Confidence: Proven, Why: "sshd says so."},
@@ -96,7 +98,7 @@ var unixCauses = append([]Cause{
 			{Code: "pam:account-expired", Confidence: Proven, Why: "PAM says so."},
 			{Code: "pam:password-expired", Confidence: Proven, Why: "PAM says so."},
 		},
-		Hides: []string{"unix-wrong-password", "unix-pam-refused"},
+		Hides: []string{"unix-not-allowed", "unix-wrong-password", "unix-pam-refused"},
 	},
 	{
 		ID:    "unix-too-many-tries",
@@ -108,20 +110,20 @@ var unixCauses = append([]Cause{
 			{Text: "If wrong passwords are in the log as well, they were what was counted."},
 		},
 		Verify: []Step{sshTry},
-		Source: []string{sourceSSHD},
+		Source: []string{sourceSSHD, sourceSSH},
 		Signs:  []Sign{{Code: "sshd:too-many-tries", Confidence: Proven, Why: "sshd says so."}},
 		Hides:  []string{"unix-key-refused"},
 	},
 	{
 		ID:    "unix-login-timeout",
 		Title: "The login took longer than sshd waits",
-		Means: "sshd closes a connection that has not logged in within LoginGraceTime. A person who must find their phone, or a program that only connects, comes to it.",
+		Means: "sshd closes a connection that has not logged in within LoginGraceTime, 120 seconds unless it is set. A person who must find their phone, or a program that only connects, comes to it.",
 		Who:   "administrator of the machine",
 		Remedy: []Step{
-			{Text: "If people are meant, give them more time, and reload sshd.", Commands: []string{"printf 'LoginGraceTime 120\\n' > /etc/ssh/sshd_config.d/grace.conf && systemctl reload ssh"}},
+			{Text: "If people are meant, give them more time, and reload sshd.", Commands: []string{"printf 'LoginGraceTime 300\\n' > /etc/ssh/sshd_config.d/grace.conf && systemctl reload ssh"}},
 		},
 		Verify: []Step{sshTry},
-		Source: []string{sourceSSHD},
+		Source: []string{sourceSSHD, sourceSSH},
 		Signs: []Sign{{
 			Code: "sshd:timeout", Verdicts: []Verdict{Refused, Faulty}, Confidence: Proven,
 			Why: "sshd says that somebody who had begun to log in ran out of time.",
@@ -137,7 +139,7 @@ var unixCauses = append([]Cause{
 			{Text: "If the log names ssh-rsa as not in the accepted algorithms, make a new key.", Commands: []string{"ssh-keygen -t ed25519"}},
 		},
 		Verify: []Step{sshTry},
-		Source: []string{sourceSSHD},
+		Source: []string{sourceSSHD, sourceSSH},
 		Signs: []Sign{
 			{Code: "sshd:key-refused", Confidence: Likely, Why: "sshd says that the key failed; clients offer several and one may be meant that was not offered."},
 			{Code: "sshd:key-file-modes", Confidence: Proven, Why: "sshd says that others may write the file or a folder above it."},
@@ -153,7 +155,7 @@ var unixCauses = append([]Cause{
 			{Text: "The line lists what the client offers; compare it with what the server takes, and update the older one.", Commands: []string{"sshd -T | grep -i 'kexalgorithms\\|ciphers\\|macs\\|hostkeyalgorithms'", "ssh -Q kex"}},
 		},
 		Verify: []Step{sshTry},
-		Source: []string{"RFC 4253, Section 7.1", sourceSSHD},
+		Source: []string{"RFC 4253, Section 7.1", sourceSSHD, sourceSSH},
 		Signs:  []Sign{{Code: "sshd:no-common-algorithm", Confidence: Proven, Why: "sshd lists what was offered."}},
 	},
 	{
@@ -235,7 +237,7 @@ var unixCauses = append([]Cause{
 			{Text: "PAM unable to dlopen", Confidence: Proven, Why: "PAM cannot load the module."},
 			{Text: "PAM adding faulty module", Confidence: Proven, Why: "PAM cannot load the module."},
 		},
-		Hides: []string{"unix-pam-refused"},
+		Hides: []string{"unix-not-allowed", "unix-wrong-password", "unix-pam-refused"},
 	},
 	{
 		ID:    "unix-sudo-password",
@@ -259,7 +261,7 @@ var unixCauses = append([]Cause{
 			{Text: "Read the log of the server that the module asks, together with this one.", Commands: []string{"sallyport diagnose FOLDER"}},
 		},
 		Verify: []Step{sshTry},
-		Source: []string{sourceSSHD, sourcePAM},
+		Source: []string{sourceSSHD, sourceSSH, sourcePAM},
 		Signs: []Sign{
 			{Code: "pam:auth-err", Confidence: Possible, Why: "sshd only says that PAM refused."},
 			{Code: "pam:authinfo-unavail", Confidence: Possible, Why: "sshd only says that PAM could not ask what it needs to know."},

@@ -61,7 +61,11 @@ type Line struct {
 	Number int    // from 1
 	Text   string // without its end, UTF-8; cut if it was very long
 
-	signs []*sign // that are in its text, set by the engine
+	// Owned by the engine: the signs that are in its text, whether it is as it is
+	// kept, and the format whose reader holds it, from 1.
+	signs  []*sign
+	short  bool
+	holder int
 }
 
 // Confidence is how sure a finding is.

@@ -17,18 +17,26 @@ import (
 const (
 	// maxKept bounds the memory that attempts take, in octets. Those beyond it are
 	// counted and named in findings, but not listed, nor compared with others.
-	maxKept = 64 << 20
+	maxKept = 32 << 20
 	// maxEvidence is how many lines prove a finding in a report.
 	maxEvidence = 12
 	// maxDistinct is up to how many people of a finding are told apart, and
 	// maxNamed how many names it lists.
 	maxDistinct = 10_000
 	maxNamed    = 20
-	// maxText is how much of a line is kept.
+	// maxText is how much of a line is kept, and maxName of a name.
 	maxText = 1000
-	// maxLooseFiles bounds for how many files one cause counts apart what is in
-	// no attempt.
-	maxLooseFiles = 10_000
+	maxName = 300
+	// maxLoose bounds for how many causes and files together is counted apart what
+	// is in no attempt, and maxLooseText the octets of lines that prove it, beside
+	// one line for each.
+	maxLoose     = 30_000
+	maxLooseText = 16 << 20
+	// maxHeld is how many octets of lines a reader may hold in open attempts.
+	maxHeld = 32 << 20
+	// maxBeside is among how many attempts of one person in one log another's
+	// explanation is looked for.
+	maxBeside = 1000
 )
 
 // Options say how logs are read.
@@ -60,6 +68,10 @@ type Diagnosis struct {
 	loose    map[*Cause]map[string]*tally // by file: what is in no attempt
 	looseIn  map[string]map[*Cause]bool   // causes by file, in attempts or not
 	names    map[string]string            // interned
+
+	// What is left of maxLoose and maxLooseText, for causes in files that are known
+	// to be together, and how often there was no room.
+	looseLeft, looseRoom, noteLeft, unlisted int
 
 	// watch is told of each line that some format or sign knows, in tests.
 	watch func(*Line, *Format)
@@ -146,18 +158,10 @@ func New(o Options) *Diagnosis {
 		o.Zone = time.UTC
 	}
 	return &Diagnosis{
-		options: o, index: know(), room: maxKept,
+		options: o, index: know(), room: maxKept, looseLeft: maxLoose, looseRoom: maxLooseText, noteLeft: 4 * maxLoose,
 		found: map[*Cause]*tally{}, loose: map[*Cause]map[string]*tally{},
 		looseIn: map[string]map[*Cause]bool{}, names: map[string]string{},
 	}
-}
-
-// A scanned is a chunk with the lines of it that hold a text.
-type scanned struct {
-	chunk intake.Chunk
-	hits  []hit
-	lines int
-	err   error
 }
 
 // Read reads one file to its end. What cannot be read is in the report; an
@@ -168,12 +172,11 @@ func (d *Diagnosis) Read(ctx context.Context, f *intake.File) error {
 	if d.options.Workers > 1 {
 		err = d.readParallel(ctx, f, r)
 	} else {
-		var hits []hit
+		var m search
 		for err == nil {
 			var c intake.Chunk
 			if c, err = f.Next(); err == nil {
-				hits = d.index.literals.scan(c.Text, hits[:0])
-				r.take(c, hits, bytes.Count(c.Text, newline))
+				r.take(d.index.find(f.Name, c, &m))
 				c.Release()
 				err = ctx.Err()
 			}
@@ -194,11 +197,14 @@ func (d *Diagnosis) Read(ctx context.Context, f *intake.File) error {
 // in the order of the file.
 func (d *Diagnosis) readParallel(ctx context.Context, f *intake.File, r *reading) error {
 	type job struct {
-		scanned
-		done chan struct{}
+		chunk  intake.Chunk
+		err    error
+		memory *search
+		done   chan struct{}
 	}
 	ahead := 2 * d.options.Workers
 	order, work := make(chan *job, ahead), make(chan *job, ahead)
+	memory := sync.Pool{New: func() any { return new(search) }}
 	stop := make(chan struct{})
 	var wait sync.WaitGroup
 	defer wait.Wait()
@@ -224,8 +230,8 @@ func (d *Diagnosis) readParallel(ctx context.Context, f *intake.File, r *reading
 	for range d.options.Workers {
 		wait.Go(func() {
 			for j := range work {
-				j.hits = d.index.literals.scan(j.chunk.Text, nil)
-				j.lines = bytes.Count(j.chunk.Text, newline)
+				j.memory = memory.Get().(*search)
+				d.index.find(f.Name, j.chunk, j.memory)
 				close(j.done)
 			}
 		})
@@ -235,7 +241,8 @@ func (d *Diagnosis) readParallel(ctx context.Context, f *intake.File, r *reading
 		if j.err != nil {
 			return j.err
 		}
-		r.take(j.chunk, j.hits, j.lines)
+		r.take(j.memory)
+		memory.Put(j.memory)
 		j.chunk.Release()
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -250,6 +257,7 @@ type reading struct {
 	name    string
 	summary FileSummary
 	readers []Reader // by format, made when first needed
+	held    []int    // by format, octets of lines that its reader holds
 	last    int      // the format that took the last line
 	sink    Sink
 	handed  []*Attempt // during the present call of a reader
@@ -257,7 +265,7 @@ type reading struct {
 
 func (d *Diagnosis) reading(f *intake.File) *reading {
 	r := &reading{
-		d: d, name: f.Name, readers: make([]Reader, len(formats)),
+		d: d, name: f.Name, readers: make([]Reader, len(formats)), held: make([]int, len(formats)),
 		summary: FileSummary{Name: f.Name, Encoding: f.Encoding, Formats: map[string]int{}},
 		sink:    Sink{Zone: d.options.Zone, Newest: d.options.Now},
 	}
@@ -269,22 +277,42 @@ func (d *Diagnosis) reading(f *intake.File) *reading {
 	return r
 }
 
-// take reads the lines of a chunk that hold a text.
-func (r *reading) take(c intake.Chunk, hits []hit, lines int) {
-	r.summary.Bytes += int64(len(c.Text))
-	r.summary.Lines = c.First + lines - 1
-	for i := range hits {
-		h := &hits[i]
-		r.line(&Line{File: r.name, Number: c.First + h.before, Text: string(c.Text[h.start:h.end])}, h.texts)
+// A candidate is a line that holds a text.
+type candidate struct {
+	line   *Line
+	marked uint64  // formats that have a mark in it, a bit each
+	signs  []*sign // whose text is in it, whatever else they ask for
+}
+
+// find searches a chunk for lines that hold a text. They are in m until it is
+// used again.
+func (x *index) find(name string, c intake.Chunk, m *search) *search {
+	m.octets, m.lines, m.first = len(c.Text), bytes.Count(c.Text, newline), c.First
+	m.found = m.found[:0]
+	for _, h := range x.literals.scan(c.Text, m) {
+		k := candidate{line: &Line{File: name, Number: c.First + h.before, Text: string(c.Text[h.start:h.end])}}
+		for _, id := range h.texts {
+			k.marked |= x.formats[id]
+			k.signs = append(k.signs, x.signs[id]...)
+		}
+		m.found = append(m.found, k)
+	}
+	return m
+}
+
+// take reads the lines that were found in a chunk.
+func (r *reading) take(m *search) {
+	r.summary.Bytes += int64(m.octets)
+	r.summary.Lines = m.first + m.lines - 1
+	for i := range m.found {
+		r.line(&m.found[i])
+		m.found[i] = candidate{}
 	}
 }
 
 // line gives a line to the format that understands it, and judges its signs.
-func (r *reading) line(l *Line, texts []uint16) {
-	var marked uint64
-	for _, id := range texts {
-		marked |= r.d.index.formats[id]
-	}
+func (r *reading) line(k *candidate) {
+	l, marked := k.line, k.marked
 	format, made := (*Format)(nil), NotMine
 	if marked != 0 {
 		if marked&(1<<r.last) != 0 {
@@ -302,13 +330,15 @@ func (r *reading) line(l *Line, texts []uint16) {
 		if made != NotMine {
 			format = &formats[r.last]
 			r.summary.Formats[format.Name]++
+			if made == Kept {
+				l.holder = r.last + 1
+				r.held[r.last] += len(l.Text) + lineCost
+			}
 		}
 	}
-	for _, id := range texts {
-		for _, s := range r.d.index.signs[id] {
-			if s.holds(l.Text, format) {
-				l.signs = append(l.signs, s)
-			}
+	for _, s := range k.signs {
+		if s.holds(l.Text, format) {
+			l.signs = append(l.signs, s)
 		}
 	}
 	if r.d.watch != nil && (format != nil || len(l.signs) > 0) {
@@ -322,7 +352,16 @@ func (r *reading) line(l *Line, texts []uint16) {
 	if alone {
 		r.d.alone(l)
 	}
+	if r.held[r.last] > maxHeld {
+		// Too much is open: it ends with what is known.
+		r.readers[r.last].Close(&r.sink)
+		r.finish()
+		r.readers[r.last], r.held[r.last] = nil, 0
+	}
 }
+
+// lineCost is about what a line takes beside its text.
+const lineCost = 100
 
 func (r *reading) ask(format int, l *Line) Reading {
 	if r.readers[format] == nil {
@@ -344,6 +383,12 @@ func (r *reading) close() {
 // finish judges the attempts that were handed over.
 func (r *reading) finish() {
 	for i, a := range r.handed {
+		for _, l := range a.Lines {
+			if l.holder > 0 {
+				r.held[l.holder-1] -= len(l.Text) + lineCost
+				l.holder = 0
+			}
+		}
 		r.d.finish(a)
 		r.handed[i] = nil
 	}
@@ -395,6 +440,7 @@ func containsFold(s, part string) bool {
 // finish judges one attempt and keeps it, or counts it if there is no room.
 func (d *Diagnosis) finish(a *Attempt) {
 	d.totals.add(a.Verdict)
+	d.detach(a)
 	k := &kept{attempt: a}
 	for _, l := range a.Lines {
 		for _, s := range l.signs {
@@ -414,27 +460,60 @@ func (d *Diagnosis) finish(a *Attempt) {
 		d.options.Attempt(now.tried())
 	}
 
-	for _, s := range []*string{&a.User, &a.Host, &a.Client, &a.From, &a.Method} {
-		*s = d.intern(*s)
-	}
-	for i, c := range a.Codes {
-		a.Codes[i] = d.intern(c)
-	}
 	size := 500
 	for _, l := range a.Lines {
-		l.shorten()
-		size += len(l.Text) + 100
+		size += min(len(l.Text), maxText) + lineCost
 	}
 	if size > d.room {
 		d.overflow++
 		d.settle(k)
-		d.count(d.found, k)
+		if len(k.shows) > 0 {
+			a.shorten()
+			d.count(d.found, k)
+		}
 		return
 	}
+	a.shorten()
 	d.room -= size
 	d.kept = append(d.kept, k)
 	for _, s := range k.shows {
 		d.note(a.Lines[0].File, s.cause)
+	}
+}
+
+// detach takes an attempt's words out of the memory of the lines that they were
+// cut from, without secrets in them, and its times back to what can be believed.
+func (d *Diagnosis) detach(a *Attempt) {
+	for _, s := range []*string{&a.User, &a.Host, &a.Client, &a.From, &a.Method} {
+		*s = d.intern(*s)
+	}
+	for i, c := range a.Codes {
+		a.Codes[i] = d.keep(c, c) // words of ours, which may look like a secret's name: totp:wrong-code
+	}
+	a.Time, a.End = believable(a.Time), believable(a.End)
+	a.ZoneAssumed = a.ZoneAssumed && !a.Time.IsZero()
+}
+
+// believable is t, or the zero time if no log can be of then: what lies between
+// two times that are left is a Duration, and each can be written (RFC 3339 has
+// years of four digits, and zones of less than a day).
+func believable(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	if _, offset := t.Zone(); offset <= -24*3600 || offset >= 24*3600 {
+		t = t.UTC()
+	}
+	if year := t.UTC().Year(); year < 1971 || year > 2260 {
+		return time.Time{}
+	}
+	return t
+}
+
+// shorten does so with all lines.
+func (a *Attempt) shorten() {
+	for _, l := range a.Lines {
+		l.shorten()
 	}
 }
 
@@ -463,11 +542,18 @@ func (d *Diagnosis) alone(l *Line) {
 		}
 		t := byFile[l.File]
 		if t == nil {
-			if len(byFile) >= maxLooseFiles {
+			if d.looseLeft == 0 {
+				d.unlisted++
 				continue
 			}
+			d.looseLeft--
 			t = &tally{}
 			byFile[l.File] = t
+		}
+		if len(t.evidence) > 0 && len(t.evidence) < maxEvidence {
+			if d.looseRoom -= len(l.Text) + lineCost; d.looseRoom < 0 {
+				s.lines = []*Line{}
+			}
 		}
 		t.add(nil, s)
 	}
@@ -483,14 +569,20 @@ func (d *Diagnosis) alone(l *Line) {
 func (d *Diagnosis) note(file string, c *Cause) {
 	in := d.looseIn[file]
 	if in == nil {
+		if d.noteLeft == 0 {
+			return
+		}
 		in = map[*Cause]bool{}
 		d.looseIn[file] = in
 	}
-	in[c] = true
+	if !in[c] && d.noteLeft > 0 {
+		d.noteLeft--
+		in[c] = true
+	}
 }
 
-// intern returns s from memory that all attempts share, and apart from the line
-// that it was cut out of.
+// intern returns a name from memory that all attempts share, and apart from the
+// line that it was cut out of, without secrets in it.
 func (d *Diagnosis) intern(s string) string {
 	if s == "" {
 		return ""
@@ -498,21 +590,35 @@ func (d *Diagnosis) intern(s string) string {
 	if have, ok := d.names[s]; ok {
 		return have
 	}
-	s = strings.Clone(s[:min(len(s), maxText)])
-	if len(d.names) < 10*maxDistinct {
-		d.names[s] = s
-	}
-	return s
+	return d.keep(s, withoutSecrets(s[:min(len(s), maxName)]))
 }
 
-// shorten cuts a long line to what is around its first sign.
+// keep remembers that s is to be name from now on, and returns that.
+func (d *Diagnosis) keep(s, name string) string {
+	if have, ok := d.names[s]; ok {
+		return have
+	}
+	name = strings.Clone(strings.ToValidUTF8(name[:min(len(name), maxName)], "")) // no cut character
+	if len(d.names) < 10*maxDistinct && len(s) <= maxName {
+		d.names[strings.Clone(s)] = name
+	}
+	return name
+}
+
+// shorten makes a line fit to be kept, once it was read: without secrets, and if
+// it is long cut to what is around its first sign.
 func (l *Line) shorten() {
+	if l.short {
+		return
+	}
+	l.short = true
+	l.Text = withoutSecrets(l.Text)
 	if len(l.Text) <= maxText {
 		return
 	}
 	from := 0
 	if len(l.signs) > 0 {
-		at := strings.Index(strings.ToLower(l.Text), strings.ToLower(l.signs[0].Text))
+		at := indexFold(l.Text, strings.ToLower(l.signs[0].Text))
 		from = max(0, min(at-maxText/4, len(l.Text)-maxText))
 	}
 	text := strings.ToValidUTF8(l.Text[from:from+maxText], "") // no cut character
@@ -614,6 +720,9 @@ func (d *Diagnosis) Report() *Report {
 		r.Warnings = append(r.Warnings, "Of "+count(d.totals.Attempts, "attempt")+", "+count(d.overflow, "was", "were")+
 			" counted but not listed, nor compared with others: there were more than memory is allowed for. Read a shorter time to see them.")
 	}
+	if d.unlisted > 0 {
+		r.Warnings = append(r.Warnings, count(d.unlisted, "line")+" that show a cause in no attempt to log in were not counted: too many files show too many causes. Read fewer files at a time to see them.")
+	}
 	return r
 }
 
@@ -636,7 +745,9 @@ func (d *Diagnosis) compare(all []*kept, found map[*Cause]*tally) {
 			tallyOf(found, c).add(m.Attempts[0], s)
 			for _, a := range m.Attempts {
 				k := of[a]
-				k.shows = append(k.shows, shown{cause: c}) // weightless: counted above
+				if !slices.ContainsFunc(k.shows, func(s shown) bool { return s.cause == c }) {
+					k.shows = append(k.shows, shown{cause: c}) // weightless: counted above
+				}
 			}
 		}
 	}
@@ -649,13 +760,14 @@ const near = 3 * time.Minute
 // product explains.
 func (d *Diagnosis) explain(all []*kept) {
 	type who struct {
-		user string
-		slot int64
+		user, product string
+		slot          int64
 	}
 	slotOf := func(t time.Time) int64 { return int64(t.Sub(t.Truncate(quarter)) / near) }
 	const slots = int64(quarter / near)
 	byWho := map[who][]*kept{}
 	explaining := map[*Cause]map[string]bool{} // by cause, the products that tell of it
+	others := map[string]bool{}                // all of those
 	for _, k := range all {
 		for _, s := range k.shows {
 			if len(s.cause.Hides) == 0 {
@@ -666,8 +778,8 @@ func (d *Diagnosis) explain(all []*kept) {
 				products = map[string]bool{}
 				explaining[s.cause] = products
 			}
-			products[k.attempt.Product] = true
-			key := who{account(k.attempt.User), slotOf(k.attempt.Time)}
+			products[k.attempt.Product], others[k.attempt.Product] = true, true
+			key := who{account(k.attempt.User), k.attempt.Product, slotOf(k.attempt.Time)}
 			if list := byWho[key]; len(list) == 0 || list[len(list)-1] != k {
 				byWho[key] = append(list, k)
 			}
@@ -693,15 +805,17 @@ func (d *Diagnosis) explain(all []*kept) {
 				k.explained = true
 				return true
 			}
-			slot := slotOf(a.Time)
-			for _, at := range []int64{slot, (slot + 1) % slots, (slot + slots - 1) % slots} {
-				for _, o := range byWho[who{account(a.User), at}] {
-					if o.attempt.Product == a.Product || !together(a, o.attempt) {
-						continue
-					}
-					if slices.ContainsFunc(o.shows, func(os shown) bool { return slices.Contains(by, os.cause) }) {
-						k.explained = true
-						return true
+			user, slot := account(a.User), slotOf(a.Time)
+			for product := range others {
+				if product == a.Product {
+					continue
+				}
+				for _, at := range []int64{slot, (slot + 1) % slots, (slot + slots - 1) % slots} {
+					for _, o := range beside(byWho[who{user, product, at}], a.Time) {
+						if together(a, o.attempt) && slices.ContainsFunc(o.shows, func(os shown) bool { return slices.Contains(by, os.cause) }) {
+							k.explained = true
+							return true
+						}
 					}
 				}
 			}
@@ -713,6 +827,19 @@ func (d *Diagnosis) explain(all []*kept) {
 // quarter is the finest difference between two time zones.
 const quarter = 15 * time.Minute
 
+// farthest is how far two times of one moment can lie apart, if one is in a zone
+// that is not known.
+const farthest = 14*time.Hour + near
+
+// beside is the part of a list, which is in the order of time, that may tell of
+// the moment t: the last maxBeside of what is not too far away.
+func beside(list []*kept, t time.Time) []*kept {
+	at := func(o *kept, t time.Time) int { return o.attempt.Time.Compare(t) }
+	to, _ := slices.BinarySearchFunc(list, t.Add(farthest+1), at)
+	from, _ := slices.BinarySearchFunc(list, t.Add(-farthest), at)
+	return list[max(from, to-maxBeside):to]
+}
+
 // together reports whether two logs may tell of one moment: where one does not
 // say its zone, the same minutes of an hour are enough.
 func together(a, b *Attempt) bool {
@@ -720,7 +847,7 @@ func together(a, b *Attempt) bool {
 	if apart <= near {
 		return true
 	}
-	if !a.ZoneAssumed && !b.ZoneAssumed || apart > 14*time.Hour+near {
+	if !a.ZoneAssumed && !b.ZoneAssumed || apart > farthest {
 		return false
 	}
 	rest := apart % quarter

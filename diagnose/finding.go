@@ -94,6 +94,9 @@ func Found(id string, confidence Confidence, why string, evidence ...Evidence) F
 	if c == nil {
 		panic("diagnose: there is no cause " + id)
 	}
+	for i := range evidence {
+		evidence[i].Text = withoutSecrets(evidence[i].Text)
+	}
 	return Finding{
 		Cause: c.ID, Title: c.Title, Means: c.Means, Confidence: confidence, Why: why,
 		MFAAtFault: c.MFAAtFault, Note: c.Note, Count: 1, Evidence: evidence,

@@ -53,8 +53,9 @@ type azureLine struct {
 }
 
 // parseAzureLine takes the six fields of a line.
-func parseAzureLine(s string) (azureLine, bool) {
+func parseAzureLine(line string) (azureLine, bool) {
 	var field [5]string
+	s := line
 	for i := range field {
 		var found bool
 		if field[i], s, found = strings.Cut(s, "|"); !found {
@@ -65,7 +66,9 @@ func parseAzureLine(s string) (azureLine, bool) {
 	if !ok {
 		return azureLine{}, false
 	}
-	return azureLine{time: t, thread: field[2] + "|" + field[3], component: field[4], message: s}, true
+	thread := line[len(field[0])+len(field[1])+2:]
+	thread = thread[:len(field[2])+1+len(field[3])]
+	return azureLine{time: t, thread: thread, component: field[4], message: s}, true
 }
 
 // An azureRadiusReader joins the lines of pfrad by process and thread.
@@ -112,17 +115,21 @@ func (r *azureRadiusReader) Close(out *Sink) { r.open.giveAll(out) }
 // azureValue takes "authResult = 1" or "rawCallStatus = 21".
 func azureValue(message string) (name, value string, ok bool) {
 	name, value, _ = strings.Cut(message, "=")
-	name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+	if name = strings.TrimSpace(name); name != "authResult" && name != "rawCallStatus" {
+		return name, "", false
+	}
+	value = strings.TrimSpace(value)
 	_, err := strconv.Atoi(value)
-	return name, value, err == nil && (name == "authResult" || name == "rawCallStatus")
+	return name, value, err == nil
 }
 
 // azureTold is the value that a line of the attempt gives to a name, "" if none
 // does yet. An attempt has three lines at most.
 func azureTold(a *Attempt, name string) string {
 	for _, l := range a.Lines {
-		if line, ok := parseAzureLine(l.Text); ok {
-			if n, v, ok := azureValue(line.message); ok && n == name {
+		// Such a message is short and has no bar in it.
+		if i := strings.LastIndexByte(l.Text, '|'); i >= 0 && strings.HasPrefix(l.Text[i+1:], name) {
+			if n, v, ok := azureValue(l.Text[i+1:]); ok && n == name {
 				return v
 			}
 		}

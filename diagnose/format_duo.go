@@ -15,7 +15,7 @@ var duoProxyFormat = Format{
 	Title: "Duo Authentication Proxy (authproxy.log, connectivity_tool.log)",
 	Marks: []string{
 		"[duoauthproxy", "[DuoForwardServer", "[RadiusClient", "[DuoAuthProxy", "[HTTPPageGetter", "[_ADServiceClientProtocol", "[DuoAutoLdapServer",
-		"login attempt for username", "Got preauth result for", "Duo preauth returned", "Duo authentication returned",
+		"duo_async.DuoAPI", "login attempt for username", "Got preauth result for", "Duo preauth returned", "Duo authentication returned",
 		"Returning response code", "Sending response", "Received new request id", "Received duplicate request",
 		"Primary credentials rejected", "Error performing primary authentication", "Duo preauth call failed", "Duo auth call failed",
 		"The Auth Proxy ", "Testing section '", "API Request Failed", "API request failed", "Failmode Safe -", "Failmode Secure -",
@@ -33,6 +33,7 @@ type duoProxy struct {
 	// the proxy writes without saying for whom it was.
 	fault   string
 	faultAt time.Time
+	last    time.Time // of the last line that has one
 }
 
 // duoFaultTime is for how long a fault explains what follows it.
@@ -43,8 +44,17 @@ func (r *duoProxy) Close(out *Sink) { r.requests.giveAll(out) }
 func (r *duoProxy) Read(l *Line, out *Sink) Reading {
 	t, message, ok := duoPrefix(l.Text, out)
 	if !ok {
+		// The last line of a traceback says what Duo's service answered, or that it
+		// did not: "duoauthproxy.lib.duo_async.DuoAPIFailOpenError: why".
+		if _, why, found := strings.Cut(l.Text, "duo_async.DuoAPI"); found {
+			if code := duoCode(why); code != "duo:refused" {
+				r.fault, r.faultAt = code, r.last
+			}
+			return Noted
+		}
 		return r.tool(l)
 	}
+	r.last = t
 	source, user, id, said, ok := duoRequest(message)
 	if !ok {
 		if containsFold(message, "API request failed") {
@@ -74,6 +84,12 @@ func (r *duoProxy) Read(l *Line, out *Sink) Reading {
 	switch {
 	case strings.HasPrefix(said, "Got preauth result for"):
 		a.Stage = auth.StageFactor
+		switch {
+		case strings.HasSuffix(said, "'enroll'"):
+			a.addCode("duo:not-enrolled")
+		case strings.HasSuffix(said, "'allow'"):
+			a.Stage = auth.StagePolicy // nobody is asked
+		}
 	case strings.HasPrefix(said, "Received duplicate request"):
 		a.addCode(duoDuplicate)
 	case strings.HasPrefix(said, "Primary credentials rejected"):
@@ -92,6 +108,7 @@ func (r *duoProxy) Read(l *Line, out *Sink) Reading {
 		if r.fault != "" && strings.Contains(said, "Failmode ") && t.Sub(r.faultAt).Abs() <= duoFaultTime {
 			a.addCode(r.fault)
 		}
+	case strings.HasPrefix(said, "login attempt for "), strings.HasPrefix(said, "Sending "), strings.HasPrefix(said, "Received "):
 	case strings.HasPrefix(said, "Returning response code "):
 		// A switch on the code of the packet (RFC 2865, Section 3).
 		switch code, _, _ := strings.Cut(said[len("Returning response code "):], ":"); strings.TrimSpace(code) {
@@ -100,6 +117,11 @@ func (r *duoProxy) Read(l *Line, out *Sink) Reading {
 		case "3":
 			if a.Verdict != Faulty {
 				a.Verdict = Refused
+			}
+			if len(a.Codes) == 0 && r.fault != "" && !r.faultAt.Before(a.Time) && t.Sub(r.faultAt) <= duoFaultTime {
+				a.addCode(r.fault)
+				a.Verdict = Faulty
+				r.fault = "" // each request has a fault of its own
 			}
 			if len(a.Codes) == 0 {
 				a.addCode("duo:refused")
@@ -114,6 +136,11 @@ func (r *duoProxy) Read(l *Line, out *Sink) Reading {
 		}
 		out.Attempt(a)
 		return Noted
+	default:
+		// Where Duo refuses beforehand, its words are the line.
+		if code := duoCode(said); a.Stage == auth.StageFactor && code != "duo:refused" {
+			a.addCode(code)
+		}
 	}
 	return reading
 }

@@ -367,18 +367,56 @@ func (r *freeradius) result(l *Line, e *frLine, v Verdict, reason, who string, o
 // frReason takes "Login incorrect (reason): [alice] (from ..." apart. The reason
 // may hold brackets of its own; a name may, too, and is then the loser.
 func frReason(m string) (reason, who string) {
-	if at := strings.Index(m, "): ["); at >= 0 {
-		if begin := strings.IndexByte(m[:at], '('); begin >= 0 {
-			return m[begin+1 : at], m[at+3:]
+	at := frBracket(m)
+	if at < 0 {
+		return m, ""
+	}
+	who = m[at:]
+	if begin := strings.IndexByte(m[:at], '('); begin >= 0 && strings.HasPrefix(m[at-3:], "): [") {
+		return m[begin+1 : at-3], who
+	}
+	if strings.HasPrefix(m, "Multiple logins") {
+		return m[:at-2], who
+	}
+	return "", who
+}
+
+// frBracket is where the bracket before the name stands in "Login incorrect
+// (reason): [alice/password] (from ...", -1 if there is none. Where no reason
+// follows the first words, the name does, and "): [" belongs to it.
+func frBracket(m string) int {
+	for _, words := range []string{"Login OK", "Login incorrect", "Invalid user"} {
+		if rest, ok := strings.CutPrefix(m, words); ok && strings.HasPrefix(rest, ": [") {
+			return len(words) + len(": ")
 		}
+	}
+	if at := strings.Index(m, "): ["); at >= 0 {
+		return at + len("): ")
 	}
 	if at := strings.Index(m, ": ["); at >= 0 {
-		if strings.HasPrefix(m, "Multiple logins") {
-			return m[:at], m[at+2:]
-		}
-		return "", m[at+2:]
+		return at + len(": ")
 	}
-	return m, ""
+	return -1
+}
+
+// frSlash is where the slash stands that the password follows, -1 if there is
+// none. The name of a machine has one of its own.
+func frSlash(user string) int {
+	skip := 0
+	if strings.HasPrefix(user, "host/") {
+		skip = len("host/")
+	}
+	i := strings.IndexByte(user[skip:], '/')
+	if i < 0 {
+		return -1
+	}
+	return skip + i
+}
+
+// frNoPassword reports whether FreeRADIUS says that it has no password, where it
+// would write one.
+func frNoPassword(s string) bool {
+	return s == "<CHAP-Password>" || s == "<no User-Password attribute>" || strings.HasPrefix(s, "<via Auth-Type = ") && strings.IndexByte(s, '>') == len(s)-1
 }
 
 // frWho takes "[alice] (from client vpn port 5 cli 10.1.2.3)" apart. If passwords
@@ -401,7 +439,7 @@ func frWho(s string) (user, client, from string) {
 			from, _, _ = strings.Cut(from, " ")
 		}
 	}
-	if slash := strings.IndexByte(user, '/'); slash >= 0 && !strings.HasPrefix(user, "host/") {
+	if slash := frSlash(user); slash >= 0 {
 		user = user[:slash]
 	}
 	return user, client, from
@@ -451,6 +489,7 @@ var frReasons = []struct{ text, code string }{
 	{"Can't contact LDAP server", frModule},
 	{"No connections available", frModule},
 	{"module-failure", frModule},
+	{"Failed retrieving values required to evaluate condition", frModule},
 }
 
 func frCode(reason string) string {
@@ -459,7 +498,42 @@ func frCode(reason string) string {
 			return frReasons[i].code
 		}
 	}
+	if frBroken(reason) {
+		return frModule
+	}
 	return frRefused
+}
+
+// frBroken reports whether a reason is that of a module which could not do its
+// work: "ldap: Failed to ...". The name before the colon is what the module is
+// called in the configuration, which can be anything. Those that check a password
+// or speak EAP are taken out, for to them "failed" is the person's.
+func frBroken(reason string) bool {
+	name, words, ok := strings.Cut(reason, ": ")
+	if !ok || name == "" || strings.ContainsAny(name, " \t") || containsFold(name, "chap") || containsFold(name, "eap") {
+		return false
+	}
+	switch strings.ToLower(name) {
+	case "pap", "tls", "ttls", "pwd", "unix", "krb5", "pam", "winbind", "totp", "digest", "yubikey":
+		return false
+	}
+	words = strings.TrimPrefix(words, "ERROR: ")
+	for _, refusing := range []string{"credentials", "password", "logon failure", "not found", "not permitted", "denied"} {
+		if containsFold(words, refusing) {
+			return false
+		}
+	}
+	for _, begins := range []string{"Failed ", "Error ", "Unable to ", "Could not ", "Couldn't ", "Cannot ", "Can't "} {
+		if len(words) >= len(begins) && strings.EqualFold(words[:len(begins)], begins) {
+			return true
+		}
+	}
+	for _, part := range []string{"timed out", "timeout", "couldn't connect", "connection refused", "no connection", "connection failed", "server error", "unavailable", "unreachable", "can't contact", "request failed", "query failed"} {
+		if containsFold(words, part) {
+			return true
+		}
+	}
+	return false
 }
 
 // addCode adds a code that the attempt does not have yet.

@@ -234,6 +234,8 @@ func parseODBC(s string, out *Sink) (iasRecord, bool) {
 }
 
 // The numbers that NPS gives to what is no attribute of RADIUS.
+//
+// https://learn.microsoft.com/previous-versions/windows/it-pro/windows-server-2003/cc781314(v=ws.10)
 const (
 	iasClientAddress = "4108"
 	iasClientName    = "4128"

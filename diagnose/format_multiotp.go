@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -35,6 +36,7 @@ type multiOTPReader struct {
 	open  map[string]*Attempt // by user, as the log writes it
 	order []string            // their users, the last touched last
 	done  bool                // the attempt before was handed over, and its result line may come
+	codes []string            // of that attempt
 }
 
 // A multiOTPLine is one line taken apart.
@@ -149,11 +151,11 @@ func (r *multiOTPReader) Read(l *Line, out *Sink) Reading {
 	if !ok {
 		return NotMine
 	}
-	if p.instructions {
-		return Noted
-	}
 	for len(r.order) > 0 && p.at.Sub(r.open[r.order[0]].Time) > multiOTPApart {
 		r.hand(r.order[0], out)
+	}
+	if p.instructions {
+		return r.reply(l)
 	}
 	if p.result {
 		return r.result(l, p, out)
@@ -181,7 +183,7 @@ func (r *multiOTPReader) Read(l *Line, out *Sink) Reading {
 			a.Method, _, _ = strings.Cut(method, " ")
 		}
 		out.Attempt(a)
-		r.done = true
+		r.done, r.codes = true, nil
 		return Noted
 	case strings.HasPrefix(text, "Info: waiting challenge response for user "):
 		a := r.attempt(user, p, out)
@@ -189,7 +191,7 @@ func (r *multiOTPReader) Read(l *Line, out *Sink) Reading {
 		a.Verdict, a.Stage, a.From = Challenged, auth.StageAnswer, from
 		a.Lines = append(a.Lines, l)
 		out.Attempt(a)
-		r.done = true
+		r.done = false
 		return Noted
 	case code != "":
 		a := r.attempt(user, p, out)
@@ -207,6 +209,63 @@ func (r *multiOTPReader) Read(l *Line, out *Sink) Reading {
 		return Kept
 	}
 	return Noted
+}
+
+// reply reads what is sent to a RADIUS client. Its message is the text of the
+// result, which at the usual levels stands nowhere else: the sentence before it
+// says of most failures only that there was one.
+func (r *multiOTPReader) reply(l *Line) Reading {
+	_, text, ok := strings.Cut(l.Text, `Reply-Message := "ERROR: `)
+	if !ok || len(r.order) == 0 {
+		return Noted
+	}
+	text, _, _ = strings.Cut(text, `"`)
+	code := multiOTPTexts[text]
+	a := r.open[r.order[len(r.order)-1]]
+	if code == "" || len(a.Lines) >= 50 {
+		return Noted
+	}
+	a.Lines = append(a.Lines, l)
+	addCode(&a.Codes, "multiotp:"+code)
+	return Kept
+}
+
+// multiOTPTexts are the texts of results that a login can end with, and their
+// numbers.
+var multiOTPTexts = map[string]string{
+	"User blacklisted":             "20",
+	"User doesn't exist":           "21",
+	"Invalid algorithm":            "23",
+	"User locked (too many tries)": "24",
+	"User delayed (too many tries, but still a hope in a few minutes)":       "25",
+	"This token has already been used":                                       "26",
+	"Resynchronization of the token has failed":                              "27",
+	"Encryption hash error, encryption key is not matching":                  "33",
+	"Linked user doesn't exist":                                              "34",
+	"Token doesn't exist":                                                    "36",
+	"User is desactivated":                                                   "38",
+	"No information on where to send SMS code":                               "60",
+	"SMS code request received, but an error occurred during transmission":   "61",
+	"SMS provider not supported":                                             "62",
+	"This SMS code has expired":                                              "63",
+	"Cannot resent an SMS code right now":                                    "64",
+	"SMS code request not allowed":                                           "65",
+	"Email code request not allowed":                                         "66",
+	"No information on where to send Email code":                             "67",
+	"Email code request received, but an error occurred during transmission": "68",
+	"Failed to send email":                                                   "69",
+	"Server authentication error":                                            "70",
+	"Email SMTP server not defined":                                          "73",
+	"AD/LDAP connection error":                                               "79",
+	"Cache too old for this user, account autolocked":                        "81",
+	"User not allowed for this device":                                       "82",
+	"Authentication failed (without2fa token not authorized here)":           "91",
+	"Authentication failed (bad password)":                                   "92",
+	"Authentication failed (time based token probably out of sync)":          "93",
+	"Authentication failed (CRC error)":                                      "96",
+	"Authentication failed (wrong private id)":                               "97",
+	"Authentication failed (wrong token length)":                             "98",
+	"Authentication failed (and other possible unknown errors)":              "99",
 }
 
 // attempt is the open attempt of a user; a new one if that is too old.
@@ -258,9 +317,9 @@ func (r *multiOTPReader) result(l *Line, p multiOTPLine, out *Sink) Reading {
 	if n >= 1 && n < 20 {
 		return Noted // a request that was done, or a challenge
 	}
-	if r.done && n == 0 {
+	if n == 0 && r.done && len(r.codes) == 0 {
 		r.done = false
-		return Noted
+		return Noted // the same result, shown and written
 	}
 	if len(r.order) > 0 && n != 0 {
 		user := r.order[len(r.order)-1]
@@ -271,13 +330,14 @@ func (r *multiOTPReader) result(l *Line, p multiOTPLine, out *Sink) Reading {
 			}
 			addCode(&a.Codes, "multiotp:"+code)
 			r.hand(user, out)
-			r.done = true
+			r.done, r.codes = true, a.Codes
 			return Noted
 		}
 	}
-	if n != 0 && r.done {
-		r.done = false
-		return Noted // the same result, shown and written
+	same := n != 0 && r.done && slices.Contains(r.codes, "multiotp:"+code)
+	r.done = false
+	if same {
+		return Noted
 	}
 	a := &Attempt{
 		Product: multiOTP.Name, Host: p.host, Verdict: Accepted, Stage: auth.StageVerdict,
@@ -307,8 +367,8 @@ func multiOTPSentence(text string) (code string, stage auth.Stage, user string) 
 	if !ok {
 		return "", "", ""
 	}
-	if _, rest, ok := strings.Cut(text, " for user "); ok && strings.HasPrefix(text, "authentication failed") {
-		user, rest := cutUser(rest)
+	if _, rest, ok := strings.Cut(text, " for "); ok && strings.HasPrefix(text, "authentication failed") {
+		user, rest := cutUser(strings.TrimPrefix(rest, "user "))
 		switch {
 		case strings.HasPrefix(rest, "(time based token probably out of sync"):
 			return "93", auth.StageAnswer, user

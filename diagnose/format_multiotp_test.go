@@ -36,6 +36,20 @@ func TestMultiOTP(t *testing.T) {
 		{"a result alone", "0 *OK: Token accepted\n24 *ERROR: User locked (too many tries)\n11 *INFO: User successfully created or updated\n", []string{
 			"- - - - verdict accepted - 1", "- - - - answer refused multiotp:24 2",
 		}},
+		{
+			"the reason is only in the answer to a RADIUS client",
+			"2026-03-02 09:12:44\twarning\talice\tUser\tError: authentication failed for user alice\t0\tOTP1\n" +
+				"2026-03-02 09:12:45\tdebug\t\tDebug\tDebug: *Attributes sent to the RADIUS server: Reply-Message := \"ERROR: Authentication failed (wrong private id)\"\t0\tOTP1\n" +
+				"2026-03-02 09:13:45\tdebug\t\tDebug\tDebug: *Attributes sent to the RADIUS server: Reply-Message := \"ERROR: Authentication failed (bad password)\"\t0\tOTP1\n" +
+				"2026-03-02 09:14:44\twarning\t\tUser\tError: authentication failed (using Credential Provider) for carol (same token replayed)\t0\tOTP1\n",
+			[]string{
+				"2026-03-02T09:12:44? alice - - answer refused multiotp:99,multiotp:97 1+2",
+				"2026-03-02T09:14:44? carol - - answer refused multiotp:26 4",
+			},
+		},
+		{"results of several commands", "LOG 2026-03-02 09:12:44 warning (user vera) User Error: User vera locked after 6 failed authentications\n24 *ERROR: User locked (too many tries)\n24 ERROR: User locked (too many tries)\n79 *ERROR: AD/LDAP connection error\n0 *OK: Token accepted\n", []string{
+			"2026-03-02T09:12:44? vera - - factor refused multiotp:24 1+2", "- - - - answer refused multiotp:79 4", "- - - - verdict accepted - 5",
+		}},
 		{"through syslog", "<132>Mar  2 09:12:44 otp1 multiOTP: otp1.example.com 192.0.2.9 Error: User alice is desactivated\n", []string{"2026-03-02T09:12:44? alice - - account refused multiotp:38 1"}},
 		{"blanks instead of tabs", "2023-06-12 14:28:05     warning my user User    Error: cache too old for user myUser, account autolocked\n", []string{"2023-06-12T14:28:05? myUser - - factor refused multiotp:81 1"}},
 		{"errors of the server are no attempts", "2026-03-02 09:12:44\twarning\t\tSystem\tError: LDAP connection failed\t0\tOTP1\n", nil},
@@ -68,6 +82,15 @@ func TestMultiOTPResultsHaveCauses(t *testing.T) {
 	}
 }
 
+// Each text of a result is that of a cause.
+func TestMultiOTPTextsHaveCauses(t *testing.T) {
+	for text, code := range multiOTPTexts {
+		if len(know().codes["multiotp:"+code]) == 0 {
+			t.Errorf("no cause has the result %s, %q", code, text)
+		}
+	}
+}
+
 // However many people log in at once, few attempts are held.
 func TestMultiOTPHoldsFewAttempts(t *testing.T) {
 	r := multiOTP.New().(*multiOTPReader)
@@ -86,7 +109,7 @@ func TestMultiOTPHoldsFewAttempts(t *testing.T) {
 }
 
 func FuzzMultiOTP(f *testing.F) {
-	fuzzReader(f, multiOTP, "2026-03-02 09:12:44\twarning\ta\tUser\tError: authentication failed for user a\n98 *ERROR: x\n0 *OK: y\nReply-Message := \"z\"\n")
+	fuzzReader(f, multiOTP, "2026-03-02 09:12:44\twarning\ta\tUser\tError: authentication failed for user a\n98 *ERROR: x\n0 *OK: y\nReply-Message := \"ERROR: User is desactivated\"\nReply-Message := \"z\"\n")
 }
 
 func FuzzMultiOTPCP(f *testing.F) {

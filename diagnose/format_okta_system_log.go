@@ -22,7 +22,7 @@ var oktaSystemLog = Format{
 		`"eventType"`, "outcome.result", "outcome_result", "FAILURE :", "FAILURE: ",
 		"device.desktop_mfa.", "device.enrollment.", "device.lifecycle.", "device.local_account.", "device.password_sync.",
 		"device.platform.", "device.platform_sso.", "device.signals.", "device.user_os_account.",
-		"user.authentication.", "user.session.start", "user.mfa.", "policy.evaluate_sign_on",
+		"user.authentication.", "user.session.start", "user.account.lock", "user.mfa.", "policy.evaluate_sign_on",
 	},
 	New: func() Reader { return &oktaSystemLogReader{} },
 }
@@ -103,6 +103,10 @@ func (e oktaEvent) report(l *Line, out *Sink) {
 		}
 		a.Stage = auth.StagePolicy
 		a.Codes = []string{"okta-system-log:policy-deny"}
+	case e.kind == "user.account.lock", e.kind == "user.account.lock.limit":
+		// It tells of the lock, whatever its result is called.
+		a.Verdict, a.Stage = Refused, auth.StageAccount
+		a.Codes = []string{"okta-system-log:locked_out"}
 	case e.kind == "user.mfa.okta_verify.deny_push":
 		a.Verdict, a.Stage = Refused, auth.StageAnswer
 		a.Codes = []string{"okta-system-log:deny-push"}

@@ -19,7 +19,8 @@ var oktaWidget = Format{
 		"OktaWidget.", "exception thrown is = ", "InvalidOperationException thrown ", "Exception thrown System.",
 		"System.Net.WebException", "System.IO.IOException", "System.Net.Sockets.SocketException",
 		"System.Security.Authentication.AuthenticationException", "System.FormatException",
-		"encryption algorithm 'HS256'", " at System.", "username = ", "username: ", "username=",
+		"encryption algorithm 'HS256'", widgetKeyTexts[0], widgetKeyTexts[1], widgetKeyTexts[2], widgetKeyTexts[3],
+		" at System.", "username = ", "username: ", "username=",
 	},
 	New: func() Reader { return &oktaWidgetReader{} },
 }
@@ -32,6 +33,16 @@ var widgetLeads = []string{"exception thrown is = ", "InvalidOperationException 
 var widgetExceptions = []string{
 	"System.Net.WebException", "System.IO.IOException", "System.Net.Sockets.SocketException",
 	"System.Security.Authentication.AuthenticationException", "System.FormatException",
+}
+
+// widgetKeyTexts are what the releases of Microsoft's IdentityModel say of a
+// secret that is too short to sign with (IDX10603, IDX10653, IDX10720) or empty
+// (IDX10703). The name of the algorithm and the sizes differ, and may be hidden.
+var widgetKeyTexts = [...]string{
+	"requires the SecurityKey.KeySize to be greater than",
+	"requires a key size of at least",
+	"the key size must be greater than",
+	"key length is zero",
 }
 
 const (
@@ -72,6 +83,8 @@ func (r *oktaWidgetReader) Read(l *Line, out *Sink) Reading {
 	hs256 := strings.Contains(text, widgetHS256)
 	if hs256 {
 		ours = true
+	} else if ours || r.seen { // other programs sign tokens too
+		hs256 = isWidgetKeyText(text)
 	}
 	if user := widgetUser(text); user != "" {
 		r.user, r.userLine = user, l.Number
@@ -145,7 +158,7 @@ func (r *oktaWidgetReader) take(l *Line, text string) {
 		a.Stage = map[string]auth.Stage{"401": auth.StageClient, "403": auth.StagePolicy, "404": auth.StageAccount}[code]
 	}
 	switch {
-	case strings.Contains(text, widgetHS256), strings.Contains(text, "Base-64"), strings.Contains(text, "SecurityService.unencryptData"):
+	case strings.Contains(text, widgetHS256), isWidgetKeyText(text), strings.Contains(text, "Base-64"), strings.Contains(text, "SecurityService.unencryptData"):
 		addCode(&a.Codes, "okta-widget:client-secret")
 		a.Stage = auth.StageClient
 	case strings.Contains(text, "The operation has timed out"):
@@ -171,6 +184,16 @@ func (r *oktaWidgetReader) Close(out *Sink) {
 		out.Attempt(&r.open.attempt)
 		r.open = nil
 	}
+}
+
+// isWidgetKeyText reports whether a line says that a key is no good to sign with.
+func isWidgetKeyText(text string) bool {
+	for _, s := range widgetKeyTexts {
+		if strings.Contains(text, s) {
+			return true
+		}
+	}
+	return false
 }
 
 // widgetHTTP is the status that .NET put into the message of a WebException.

@@ -35,6 +35,21 @@ func TestOktaWidget(t *testing.T) {
 			[]string{"- - - - client failed okta-widget:client-secret 1+2"},
 		},
 		{
+			"other releases say otherwise that the key is too short, with and without names and sizes",
+			"exception thrown is = System.ArgumentOutOfRangeException: IDX10603: The algorithm: 'HS256' requires the SecurityKey.KeySize to be greater than '128' bits. KeySize reported: '88'.\n" +
+				"exception thrown is = System.ArgumentOutOfRangeException: IDX10653: The encryption algorithm '[PII is hidden]' requires a key size of at least '[PII is hidden]' bits.\n" +
+				"exception thrown is = System.ArgumentException: IDX10703: Cannot create a 'Microsoft.IdentityModel.Tokens.SymmetricSecurityKey', key length is zero.\n" +
+				"ERROR - System.ArgumentOutOfRangeException: IDX10720: Unable to create KeyedHashAlgorithm for algorithm 'HS256', the key size must be greater than: '256' bits, key has '88' bits.\n",
+			[]string{
+				"- - - - client failed okta-widget:client-secret 1", "- - - - client failed okta-widget:client-secret 2",
+				"- - - - client failed okta-widget:client-secret 3", "- - - - client failed okta-widget:client-secret 4",
+			},
+		},
+		{
+			"a key of another program that is too short",
+			"System.ArgumentOutOfRangeException: IDX10720: Unable to create KeyedHashAlgorithm for algorithm 'HS512', the key size must be greater than: '512' bits, key has '216' bits.\n", nil,
+		},
+		{
 			"a line nearby names the user",
 			"login for username = DOMAIN\\alice\nexception thrown is = System.Net.WebException: The operation has timed out\n",
 			[]string{"- DOMAIN\\alice - - reach failed okta-widget:timeout 2"},

@@ -27,6 +27,8 @@ var privacyIDEA = Format{
 const (
 	// ideaThreads bounds of how many threads a request is remembered at a time.
 	ideaThreads = 1000
+	// ideaThread is how much of the name of one counts.
+	ideaThread = 300
 	// ideaLines is how many lines of an attempt are kept.
 	ideaLines = 200
 	// ideaApart is how long after each other two lines of one request can come.
@@ -42,8 +44,9 @@ type privacyIDEAReader struct {
 type ideaRequest struct {
 	user, realm, client string
 	action              string
-	transaction         bool // it answers a challenge
-	mixed               bool // requests of several people, in a log that does not tell threads apart
+	transaction         bool   // it answers a challenge
+	mixed               bool   // requests of several people, in a log that does not tell threads apart
+	exited              string // the function whose result is in the open attempt
 	hints               []string
 	at                  time.Time
 	open                *Attempt // that no line has decided yet
@@ -80,7 +83,9 @@ func parseIdea(text string, out *Sink) (ideaLine, bool) {
 		rest = strings.TrimLeft(after, " ")
 		switch {
 		case digitsOnly(group) || strings.HasPrefix(group, "pid "):
-			p.thread += group + "/"
+			if len(p.thread) < ideaThread {
+				p.thread += group + "/"
+			}
 		case strings.Contains(group, ".") && !strings.Contains(group, " "):
 			p.logger, _, _ = strings.Cut(group, ":")
 		}
@@ -171,17 +176,28 @@ func (r *privacyIDEAReader) read(l *Line, p ideaLine, out *Sink) (*ideaRequest, 
 	case strings.HasPrefix(m, "Entering get_user_from_param with arguments ("):
 		q.name(pyString(m, "user"), "", p.thread == "")
 		q.transaction = strings.Contains(m, "'transaction_id'")
+	case strings.HasPrefix(m, "Entering check_user_pass with arguments "):
+		if q.exited != "" { // the next request of the thread
+			q.hand(out)
+			*q = ideaRequest{at: p.at}
+		}
+		q.name(pyArgument(m, "login"), pyArgument(m, "realm"), p.thread == "")
+	case strings.HasPrefix(m, "Exiting check_"):
+		return q, q.result(l, p, m, out)
+	case strings.HasPrefix(m, "Problem resolving user "):
+		return q, q.unresolved(l, p, m)
 	case strings.HasPrefix(m, "Begin handling of request"), strings.HasPrefix(m, "End handling of request"):
 		q.hand(out)
 		*q = ideaRequest{at: p.at}
 	case strings.HasPrefix(m, "User ") && strings.HasSuffix(m, " tries to authenticate"):
+		// Servers up to 3.9 write both names as Python does, in quotes.
 		user, realm, _ := strings.Cut(strings.TrimSuffix(m[len("User "):], " tries to authenticate"), " from realm ")
 		if q.open != nil {
 			q.hand(out)
 			*q = ideaRequest{at: p.at}
 		}
-		q.name(user, realm, p.thread == "")
-	case strings.HasPrefix(m, "User ") && strings.HasSuffix(m, " failed to authenticate."):
+		q.name(pyPlain(user), pyPlain(realm), p.thread == "")
+	case (strings.HasPrefix(m, "User ") || strings.HasPrefix(m, "user ")) && strings.HasSuffix(m, " failed to authenticate."):
 		a := q.attempt(l, p)
 		a.Verdict, a.Stage = Refused, auth.StagePrimary
 		addCode(&a.Codes, "privacyidea:userstore-password")
@@ -216,8 +232,8 @@ func (r *privacyIDEAReader) Close(out *Sink) {
 // request is what is known of the request of a line's thread.
 func (r *privacyIDEAReader) request(p ideaLine, out *Sink) *ideaRequest {
 	key := p.host + " " + p.thread
-	if len(key) > 300 {
-		key = key[:300]
+	if len(key) > ideaThread {
+		key = key[:ideaThread]
 	}
 	if q := r.threads[key]; q != nil {
 		return q
@@ -294,6 +310,56 @@ func (q *ideaRequest) auditDict(l *Line, p ideaLine, m string, out *Sink) {
 	setIf(&a.Method, pyString(m, "token_type"))
 	q.hand(out)
 	*q = ideaRequest{at: q.at}
+}
+
+// result reads what a function answered that checks a login, which the level
+// DEBUG tells: "Exiting check_user_pass with result (False, {'message': 'wrong
+// otp value'})". It is not the last word, for a policy or the audit object may
+// say more of it, so the attempt stays open. check_token_list is called by the
+// others, and answers the same just before they do.
+func (q *ideaRequest) result(l *Line, p ideaLine, m string, out *Sink) Reading {
+	const inner = "check_token_list"
+	name, answer, ok := strings.Cut(m[len("Exiting "):], " with result (")
+	if !ok || name != inner && name != "check_user_pass" && name != "check_serial_pass" && name != "check_realm_pass" {
+		return Noted
+	}
+	success := strings.HasPrefix(answer, "True")
+	info := pyString(answer, "message")
+	if !success && (info == "" || !strings.HasPrefix(answer, "False")) {
+		return Noted
+	}
+	if q.exited != "" && (q.exited != inner || name == inner) { // of another request, whose beginning is missing
+		q.hand(out)
+		*q = ideaRequest{at: p.at}
+	}
+	authentication := ""
+	if !success && strings.Contains(answer, "'transaction_id': ") {
+		authentication = "CHALLENGE"
+	}
+	a := q.decide(l, p, info, authentication, success, q.action)
+	if a == nil {
+		return Noted
+	}
+	setIf(&a.Method, pyString(answer, "type"))
+	q.exited = name
+	return Kept
+}
+
+// unresolved reads that a user of the WebUI could not be looked up: "Problem
+// resolving user alice in realm example: ERR907: Error performing bind
+// operation". Without a reason that is known it is left to what follows.
+func (q *ideaRequest) unresolved(l *Line, p ideaLine, m string) Reading {
+	user, rest, ok := strings.Cut(m[len("Problem resolving user "):], " in realm ")
+	realm, reason, named := strings.Cut(rest, ": ")
+	code, stage := ideaReason(reason)
+	if !ok || !named || code == "" {
+		return Noted
+	}
+	q.name(user, realm, p.thread == "")
+	a := q.attempt(l, p)
+	a.Verdict, a.Stage = Refused, stage
+	addCode(&a.Codes, "privacyidea:"+code)
+	return Kept
 }
 
 // decide ends the attempt by what the audit trail says of it. It is nil if the
@@ -435,6 +501,9 @@ var ideaReasons = []struct {
 	{"account has exceeded the authentication time limit", "too-many-failures", auth.StagePolicy},
 	{"bind operation", "resolver", auth.StageAccount},
 	{"LDAPSocket", "resolver", auth.StageAccount},
+	{"LDAPServerPool", "resolver", auth.StageAccount},
+	{"no active server available in server pool", "resolver", auth.StageAccount},
+	{"connection with StartTLS", "resolver", auth.StageAccount},
 	{"Error during LDAP", "resolver", auth.StageAccount},
 	{"Unknown realm", "unknown-realm", auth.StageAccount},
 	{"exists in NO resolver", "user-unknown", auth.StageAccount},
@@ -469,7 +538,39 @@ func isPrompt(message string) bool {
 // is printed, "" if it is none.
 func pyString(s, key string) string {
 	_, value, ok := strings.Cut(s, "'"+key+"': ")
-	if !ok || value == "" || value[0] != '\'' && value[0] != '"' {
+	if !ok {
+		return ""
+	}
+	return pyQuoted(value)
+}
+
+// pyArgument is the string that a keyword argument has in a Python call as it is
+// printed: "User(login='alice', realm='example')". It is "" if there is none.
+func pyArgument(s, key string) string {
+	_, value, ok := strings.Cut(s, key+"=")
+	if !ok {
+		return ""
+	}
+	return pyQuoted(value)
+}
+
+// pyPlain is a string with or without the quotes that Python prints it in.
+func pyPlain(s string) string {
+	if in := pyQuoted(s); in != "" {
+		return in
+	}
+	return s
+}
+
+// pyQuoted is the string in quotes that s begins with, "" if it is none. A
+// letter or two may stand before it: u'alice' is text of Python 2, l'wrong otp
+// value' one that is translated later.
+func pyQuoted(s string) string {
+	value := s
+	for n := 0; n < 2 && value != "" && fold(value[0]) >= 'a' && fold(value[0]) <= 'z'; n++ {
+		value = value[1:]
+	}
+	if value == "" || value[0] != '\'' && value[0] != '"' {
 		return ""
 	}
 	for i := 1; i < len(value); i++ {

@@ -71,6 +71,39 @@ func TestPrivacyIDEA(t *testing.T) {
 				"2022-03-02T09:12:44? alice@example - totp verdict accepted - 2",
 			},
 		},
+		{
+			"what functions answer at the level DEBUG, of which one calls the other",
+			"[2026-03-02 09:12:44,101][1][1][DEBUG][privacyidea.lib.token:189] Entering check_user_pass with arguments (User(login=u'alice', realm='example', resolver='ad'), 'HIDDEN') and keywords {}\n" +
+				"[2026-03-02 09:12:44,201][1][1][DEBUG][privacyidea.lib.token:188] Exiting check_token_list with result (False, {'message': l'wrong otp value', 'type': 'totp'})\n" +
+				"[2026-03-02 09:12:44,202][1][1][DEBUG][privacyidea.lib.token:188] Exiting check_user_pass with result (False, {'message': l'wrong otp value', 'type': 'totp'})\n" +
+				"[2026-03-02 09:12:54,202][1][1][DEBUG][privacyidea.lib.token:188] Exiting check_serial_pass with result (True, {'message': 'matching 1 tokens'})\n" +
+				"[2026-03-02 09:12:55,202][1][2][DEBUG][privacyidea.lib.token:188] Exiting check_user_pass with result (False, {'message': 'please enter otp: ', 'transaction_id': '07'})\n" +
+				"[2026-03-02 09:12:56,202][1][3][DEBUG][privacyidea.lib.token:188] Exiting check_user_pass with result HIDDEN\n" +
+				"[2026-03-02 09:12:56,203][1][3][DEBUG][privacyidea.lib.token:188] Exiting check_pin with result (False, {'message': 'wrong otp value'})\n",
+			[]string{
+				"2026-03-02T09:12:44? alice@example - totp answer refused privacyidea:wrong-otp-value 2+3",
+				"2026-03-02T09:12:54? - - - verdict accepted - 4",
+				"2026-03-02T09:12:55? - - - delivery challenged - 5",
+			},
+		},
+		{
+			"a policy lets somebody in whose token did not match",
+			"[2026-03-02 09:12:44,202][1][1][DEBUG][privacyidea.lib.token:188] Exiting check_user_pass with result (False, {'message': 'wrong otp pin'})\n" +
+				audit[:len("[2026-03-02 09:12:44,")] + "303][1][1][INFO][privacyidea.lib.auditmodules.loggeraudit:69] " + `{"action": "POST /validate/check", "authentication": "ACCEPT", "info": "against userstore", "success": true, "user": "bob"}` + "\n",
+			[]string{"2026-03-02T09:12:44? bob - - verdict accepted - 1+2"},
+		},
+		{
+			"older servers write names in quotes",
+			"[2022-03-02 09:12:44,101][1][1][INFO][privacyidea.lib.user:430] User \"o'brien\" from realm 'example' tries to authenticate\n" +
+				"[2022-03-02 09:12:44,201][1][1][INFO][privacyidea.lib.user:442] user User(login=\"o'brien\", realm='example', resolver='ad') failed to authenticate.\n",
+			[]string{"2022-03-02T09:12:44? o'brien@example - - primary refused privacyidea:userstore-password 2"},
+		},
+		{
+			"a user whom the directory cannot tell of, and one whom nobody knows",
+			"[2026-03-02 09:12:44,101][1][1][WARNING][privacyidea.api.auth:164] Problem resolving user alice in realm example: LDAPServerPoolExhaustedError('x')\n" +
+				"[2026-03-02 09:13:44,101][1][2][WARNING][privacyidea.api.auth:164] Problem resolving user bob in realm example: no.\n",
+			[]string{"2026-03-02T09:12:44? alice@example - - account refused privacyidea:resolver 1"},
+		},
 		{"through syslog", "Mar  2 09:12:44 pi1 privacyidea: ERROR:privacyidea.app:Exception on /validate/check [POST]\n", []string{"2026-03-02T09:12:44? - - - - failed privacyidea:internal-error 1"}},
 		{"another program", "[2026-03-02 09:12:44,101][1][1][INFO][other.lib:1] about privacyidea.lib.token\nnothing of privacyidea.lib.\n", nil},
 	})
@@ -111,5 +144,6 @@ func TestPrivacyIDEAHoldsFewThreads(t *testing.T) {
 func FuzzPrivacyIDEA(f *testing.F) {
 	fuzzReader(f, privacyIDEA,
 		"[2026-03-02 09:12:44,101][1][1][INFO][privacyidea.lib.user:580] User a@b failed to authenticate.\n[2026-03-02 09:12:44,301][1][1][INFO][privacyidea.lib.tokenclass:1465] ['Failcounter exceeded'] T\n",
-		"'1','POST /validate/check','','',''\n")
+		"'1','POST /validate/check','','',''\n",
+		"[2026-03-02 09:12:44,101][1][1][DEBUG][privacyidea.lib.token:1] Entering check_user_pass with arguments (User(login='a', realm='b'),)\n[2026-03-02 09:12:44,101][1][1][DEBUG][privacyidea.lib.token:1] Exiting check_token_list with result (False, {'message': 'wrong otp pin'})\n[2026-03-02 09:12:44,101][1][1][DEBUG][privacyidea.lib.token:1] Exiting check_user_pass with result (True, {})\n")
 }

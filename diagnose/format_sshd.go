@@ -187,7 +187,12 @@ func (r *sshd) sshd(l *Line, s *syslogLine, out *Sink) Reading {
 		if rest, ok := strings.CutPrefix(m, "PAM: "); ok {
 			return r.pamError(l, s, rest, out)
 		}
-		if rest, ok := strings.CutPrefix(m, "Postponed "); ok {
+		rest, ok := strings.CutPrefix(m, "Postponed ")
+		if !ok {
+			// One of several methods was right, and the next is asked for.
+			rest, ok = strings.CutPrefix(m, "Partial ")
+		}
+		if ok {
 			_, user, from := sshWho(rest)
 			a, reading := r.session(l, s, user, from, out)
 			a.Stage = auth.StageFactor
@@ -251,6 +256,9 @@ func (r *sshd) sshd(l *Line, s *syslogLine, out *Sink) Reading {
 	case 'f':
 		if strings.HasPrefix(m, "fatal: Timeout before authentication for ") {
 			return r.timeout(l, s, m, out)
+		}
+		if rest, ok := strings.CutPrefix(m, "fatal: Access denied for user "); ok && strings.Contains(rest, " by PAM account configuration") {
+			return r.account(l, s, rest, out)
 		}
 	case 'p':
 		if strings.HasPrefix(m, "pam_") {
@@ -374,6 +382,28 @@ func (r *sshd) timeout(l *Line, s *syslogLine, m string, out *Sink) Reading {
 	return Noted
 }
 
+// account takes "alice by PAM account configuration [preauth]": whoever it is had
+// proven it, and the account rules of PAM refused. Most modules say why before.
+func (r *sshd) account(l *Line, s *syslogLine, rest string, out *Sink) Reading {
+	user, _, _ := strings.Cut(rest, " by PAM account configuration")
+	a, reading := r.session(l, s, user, "", out)
+	r.join(a, s, out)
+	if !slices.ContainsFunc(a.Codes, func(c string) bool { return strings.HasPrefix(c, "pam:") && c != "pam:wrong-password" }) {
+		a.addCode(pamAccount)
+	}
+	if a.Verdict != Faulty {
+		a.Verdict = Refused
+	}
+	a.Stage, a.End = auth.StageAccount, s.time
+	r.hand(pidKey(s), out)
+	if reading == Noted {
+		a.Lines = append(a.Lines, l)
+	}
+	return Noted
+}
+
+const pamAccount = "sshd:pam-account"
+
 // gone takes "authenticating user alice 192.0.2.1 port 5 [preauth]", the end of
 // a connection that was not let in.
 func (r *sshd) gone(l *Line, s *syslogLine, rest string, out *Sink) Reading {
@@ -421,7 +451,8 @@ func (r *sshd) module(l *Line, s *syslogLine, service string, out *Sink) Reading
 		service = "sshd"
 	}
 	verdict := Refused
-	if code == "pam-radius:no-answer" || code == "pam-radius:shared-secret" {
+	switch code {
+	case "pam-radius:no-answer", "pam-radius:shared-secret", "pam:authinfo-unavail", "pam:module-unknown", "pam:system-err", "pam:service-err":
 		verdict = Faulty
 	}
 	key := pidKey(s)
@@ -498,13 +529,34 @@ var moduleTexts = []struct{ text, code string }{
 	{"onsecutive login failures for user", "pam:locked"},
 	{"account temporarily locked", "pam:locked"},
 	{"account has expired", "pam:account-expired"},
+	{" has expired (", "pam:account-expired"}, // pam_unix: "account alice has expired (account expired)"
+	{"account is expired", "pam:account-expired"},
+	{"account is disabled", "pam:locked"},
+	{"account is locked", "pam:locked"},
+	{", deny ", "pam:locked"}, // pam_tally2: "user alice (1001) tally 5, deny 4"
 	{"expired password for user", "pam:password-expired"},
+	// Modules that end with the words of pam_strerror, as pam_sss does: "Access
+	// denied for user alice: 6 (Permission denied)".
+	{"(Authentication token is no longer valid", "pam:password-expired"},
+	{"(Authentication token expired", "pam:password-expired"},
+	{"(User not known to the underlying", "pam:user-unknown"},
+	{"(Authentication service cannot retrieve", "pam:authinfo-unavail"},
+	{"(Have exhausted maximum number of retries", "pam:maxtries"},
+	{"(Module is unknown", "pam:module-unknown"},
+	{"(System error", "pam:system-err"},
+	{"(Error in service module", "pam:service-err"},
+	{"(Authentication failure", "pam:wrong-password"},
 	{"Permission denied", "pam:perm-denied"},
+	{"ccess denied for user", "pam:perm-denied"}, // pam_access, pam_time, pam_sss
+	{"Refused user ", "pam:perm-denied"},         // pam_listfile
 }
 
 func moduleCode(m string) string {
 	if strings.Contains(m, ":session): ") {
 		return ""
+	}
+	if strings.Contains(m, "received for user ") && strings.Contains(m, "(User not known") {
+		return "" // one of several modules: the user is another's
 	}
 	for i := range moduleTexts {
 		if strings.Contains(m, moduleTexts[i].text) {
@@ -519,10 +571,10 @@ func moduleUser(m string) string {
 	if u := field(m, " user="); u != "" {
 		return u
 	}
-	for _, before := range []string{"for user ", " user (", "code for ", "google_authenticator for ", " for \""} {
+	for _, before := range []string{"for user ", " user (", "code for ", "google_authenticator for ", " for \"", ": account ", "): user ", "Refused user "} {
 		if _, rest, ok := strings.Cut(m, before); ok {
 			rest, _, _ = strings.Cut(rest, " ")
-			return strings.Trim(rest, "\",.()")
+			return strings.Trim(rest, "\",.():`'")
 		}
 	}
 	return ""

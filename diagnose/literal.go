@@ -123,9 +123,20 @@ type hit struct {
 // wait for the memory that the step before read, and lanes wait together.
 const lanes = 4
 
-// scan finds the lines of text that hold a text, and appends them to hits.
-func (a *literals) scan(text []byte, hits []hit) []hit {
-	var parts [lanes]lane
+// A search is the memory of one scan, to be used again for the next.
+type search struct {
+	parts [lanes]lane
+	hits  []hit
+
+	// What find makes of them.
+	found                []candidate
+	octets, lines, first int
+}
+
+// scan finds the lines of text that hold a text. They are valid until the next
+// scan with the same memory.
+func (a *literals) scan(text []byte, m *search) []hit {
+	parts := &m.parts
 	rest := text
 	for i := range parts {
 		part := rest
@@ -135,7 +146,7 @@ func (a *literals) scan(text []byte, hits []hit) []hit {
 				part = rest
 			}
 		}
-		parts[i] = newLane(part, len(text)-len(rest))
+		parts[i].begin(part, len(text)-len(rest))
 		rest = rest[len(part):]
 	}
 	t0, t1, t2, t3 := parts[0].text, parts[1].text, parts[2].text, parts[3].text
@@ -165,6 +176,7 @@ func (a *literals) scan(text []byte, hits []hit) []hit {
 		}
 	}
 	before := 0
+	hits := m.hits[:0]
 	for j := range parts {
 		l := &parts[j]
 		for _, h := range l.hits {
@@ -175,6 +187,7 @@ func (a *literals) scan(text []byte, hits []hit) []hit {
 			before += l.lines + bytes.Count(l.text[l.counted:], newline)
 		}
 	}
+	m.hits = hits
 	return hits
 }
 
@@ -189,7 +202,9 @@ type lane struct {
 	arena   []uint16 // room for the texts of many lines
 }
 
-func newLane(text []byte, offset int) lane { return lane{text: text, offset: offset, end: -1} }
+func (l *lane) begin(text []byte, offset int) {
+	*l = lane{text: text, offset: offset, end: -1, hits: l.hits[:0], arena: l.arena[:0]}
+}
 
 // found takes note of texts that end at i.
 func (l *lane) found(i int, ends []uint16) {
@@ -204,7 +219,7 @@ func (l *lane) found(i int, ends []uint16) {
 			l.end += i
 		}
 		if cap(l.arena)-len(l.arena) < usual {
-			l.arena = make([]uint16, 0, 256*usual)
+			l.arena = make([]uint16, 0, 2*cap(l.arena)+256*usual) // the old one is in hits
 		}
 		n := len(l.arena)
 		l.arena = l.arena[:n+usual]

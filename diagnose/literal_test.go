@@ -31,7 +31,8 @@ func TestScanFindsWhatContainsFinds(t *testing.T) {
 			}
 		}
 		var got []string
-		for _, h := range newLiterals(lowered(texts)).scan([]byte(input), nil) {
+		var m search
+		for _, h := range newLiterals(lowered(texts)).scan([]byte(input), &m) {
 			var ids []int
 			for _, id := range h.texts {
 				ids = append(ids, int(id))
@@ -79,9 +80,9 @@ func BenchmarkScan(b *testing.B) {
 	a := know().literals
 	b.SetBytes(int64(len(text)))
 	b.ReportAllocs()
-	var hits []hit
+	var m search
 	for b.Loop() {
-		hits = a.scan(text, hits[:0])
+		a.scan(text, &m)
 	}
 	b.ReportMetric(float64(len(a.table))*4/1e6, "MB-table")
 }

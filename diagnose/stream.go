@@ -1,16 +1,12 @@
 package diagnose
 
-import (
-	"bytes"
-
-	"sallyport/intake"
-)
+import "sallyport/intake"
 
 // A Stream reads a file that is still being written, as its lines appear. It is
 // used by one goroutine, as is its Diagnosis.
 type Stream struct {
 	reading *reading
-	hits    []hit
+	memory  search
 }
 
 // Stream begins to read f, whose chunks come to Take instead of from f.Next.
@@ -19,8 +15,7 @@ func (d *Diagnosis) Stream(f *intake.File) *Stream { return &Stream{reading: d.r
 // Take reads the lines of c. Attempts that they end are told to Options.Attempt
 // before it returns.
 func (s *Stream) Take(c intake.Chunk) {
-	s.hits = s.reading.d.index.literals.scan(c.Text, s.hits[:0])
-	s.reading.take(c, s.hits, bytes.Count(c.Text, newline))
+	s.reading.take(s.reading.d.index.find(s.reading.name, c, &s.memory))
 }
 
 // Close ends the file: attempts that are still open end as far as is known. err

@@ -282,7 +282,7 @@ func zoneOf(s string) (*time.Location, bool) {
 		return nil, false
 	}
 	hour, minute := number(s[1:3]), number(s[3:5])
-	if hour < 0 || minute < 0 || minute > 59 {
+	if hour < 0 || hour > 23 || minute < 0 || minute > 59 {
 		return nil, false
 	}
 	offset := hour*3600 + minute*60

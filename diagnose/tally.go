@@ -3,6 +3,7 @@ package diagnose
 import (
 	"cmp"
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"time"
 )
@@ -30,8 +31,8 @@ type tally struct {
 	first, last time.Time
 	sure        Confidence
 	why         string
-	users       map[string]bool
-	named       []string // users, in the order in which they were met
+	users       map[uint64]bool // hashes: names may be long
+	named       []string        // users, in the order in which they were met
 	hosts       []string
 	clients     []string
 	evidence    []Evidence
@@ -77,16 +78,19 @@ func (t *tally) span(first, last time.Time) {
 }
 
 func (t *tally) user(name string) {
-	key := account(name)
-	if key == "" || t.users[key] || len(t.users) >= maxDistinct {
+	bare := account(name)
+	key := maphash.String(nameSeed, bare)
+	if bare == "" || t.users[key] || len(t.users) >= maxDistinct {
 		return
 	}
 	if t.users == nil {
-		t.users = map[string]bool{}
+		t.users = map[uint64]bool{}
 	}
 	t.users[key] = true
 	t.named = named(t.named, name)
 }
+
+var nameSeed = maphash.MakeSeed()
 
 func (t *tally) prove(e Evidence) {
 	if len(t.evidence) < maxEvidence && !slices.Contains(t.evidence, e) {

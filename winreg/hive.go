@@ -24,8 +24,7 @@ const (
 	maxReads = 20_000_000
 	// maxLists bounds the lists of keys in lists of keys. Windows makes one level.
 	maxLists = 4
-	// smallValue is the longest value that is in one cell; longer ones are in
-	// several.
+	// smallValue is the longest value that is in one cell in any version.
 	smallValue = 16_344
 
 	// Flags: the name is in Latin-1 and not in UTF-16.
@@ -71,6 +70,7 @@ type hive struct {
 	*loader
 	meter   *meter
 	profile *regparser.RegistryProfile
+	pieces  bool           // long values are in several cells: since version 1.4
 	visited map[int64]bool // offsets of the keys that have been walked, of one path
 }
 
@@ -95,6 +95,7 @@ func (h *hive) read(mount string) error {
 		return ErrFormat
 	}
 	h.profile = reg.Profile
+	h.pieces = reg.BaseBlock.Minor() >= 4
 	root := h.cell(reg.BaseBlock.RootCell()).KeyNode()
 	if root == nil {
 		return errors.New("it has no root key: the file may be cut off")
@@ -307,13 +308,13 @@ func (h *hive) data(v *regparser.CM_KEY_VALUE) ([]byte, error) {
 		return binary.LittleEndian.AppendUint32(nil, v.Data())[:min(size, 4)], nil
 	}
 	cell := h.cell(v.Data())
-	if size <= smallValue {
+	if size <= smallValue || !h.pieces {
 		return h.octets(cell, size)
 	}
-	pieces := h.profile.CM_BIG_DATA(h.meter, cell.Payload())
-	list := h.cell(pieces.List())
+	big := h.profile.CM_BIG_DATA(h.meter, cell.Payload())
+	list := h.cell(big.List())
 	var data []byte
-	for _, offset := range regparser.ParseSafeArray_uint32(h.meter, list.Payload(), int(pieces.Count())) {
+	for _, offset := range regparser.ParseSafeArray_uint32(h.meter, list.Payload(), int(big.Count())) {
 		if int64(len(data)) == size {
 			break
 		}

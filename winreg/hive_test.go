@@ -241,6 +241,23 @@ func TestCurrentControlSet(t *testing.T) {
 	}
 }
 
+// TestOldHive has a long value in one cell, as Windows XP writes it and every
+// later one leaves it.
+func TestOldHive(t *testing.T) {
+	blob := bytes.Repeat([]byte{1, 2, 3, 4, 5}, 10_000)
+	file := encodeHive("", made{name: "ROOT", keys: []made{{name: "Software"}}, values: []Value{{Name: "b", Type: Binary, Data: blob[:smallValue]}}})
+	le.PutUint32(file[24:], 3)
+	at := uint32(len(file) - firstBin)
+	file = append(le.AppendUint32(file, uint32(-(len(blob)+4))), blob...)
+	vk := bytes.Index(file, []byte("vk"))
+	le.PutUint32(file[vk+4:], uint32(len(blob)))
+	le.PutUint32(file[vk+8:], at)
+	keys, problems := readHive(t, file, "")
+	if len(keys) != 2 || len(keys[0].Values) != 1 || !bytes.Equal(keys[0].Values[0].Data, blob) || len(problems) != 0 {
+		t.Errorf("read %d keys, problems %v; want the value of %d octets", len(keys), problems, len(blob))
+	}
+}
+
 func TestHiveInUse(t *testing.T) {
 	file := encodeHive("", made{name: "ROOT", keys: []made{{name: "Software"}}})
 	file[4]++

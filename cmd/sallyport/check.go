@@ -22,6 +22,9 @@ type checkOptions struct {
 	ca         string
 	secretFile string
 	timeout    time.Duration
+	registry   registryOptions
+	listen     string
+	pcap       string
 }
 
 func (a *app) checkCommand() *cobra.Command {
@@ -34,6 +37,16 @@ and addresses, TLS versions and cipher suites, certificates as phones, browsers,
 Java and Windows judge them, signs of interception, its clock, and what it answers
 over HTTP, LDAP or RADIUS. No server of ours is needed.
 
+With --registry it judges the settings of a Windows host instead, from exports of
+its registry: what .NET, WinHTTP, WinINET and Schannel may offer in 64 and in 32
+bit, the proxy of LocalSystem, credential providers, the clock, and those of the
+MFA agents. --fix writes a script that mends them, and that can take it back.
+
+With --listen it describes each client that connects to an address here: which TLS
+versions and suites it offers, and what kind of client sends that. With --pcap it
+reads a packet capture (pcap or pcapng; - is standard input), and says of each TLS
+handshake who offered what, who ended it, and why.
+
 TARGET is a URL (https, http, tls, ldap, ldaps, radius), host:port, or a host,
 which is asked for HTTPS. Nothing is logged in to, and nothing is changed. With
 --secret-file a RADIUS server is asked how it is (RFC 5997).
@@ -43,14 +56,42 @@ the server cannot be reached; 2 the command was not understood, or interrupted.`
 		Example: `  sallyport check https://example.okta.com
   sallyport check mfa.corp.example:8443 --ca corp-ca.pem
   sallyport check radius://10.1.2.3 --secret-file secret.txt
-  sallyport check ldaps://dc1.corp.example --json | jq .findings`,
-		Args: takes("TARGET"),
+  sallyport check ldaps://dc1.corp.example --json | jq .findings
+  sallyport check --registry software.reg --registry system.reg --fix mend.ps1
+  sallyport check --listen :8443
+  sallyport check --pcap fault.pcap`,
 	}
+	c.Args = func(c *cobra.Command, args []string) error {
+		switch {
+		case len(o.registry.files) > 0:
+			return takes()(c, args)
+		case o.registry.fix != "":
+			return errors.New("--fix needs --registry")
+		case o.listen != "", o.pcap != "":
+			return takes()(c, args)
+		}
+		return takes("TARGET")(c, args)
+	}
+	o.registry.flags(c)
+	c.Flags().StringVar(&o.listen, "listen", "", "describe each client that connects to this `address` here, as in :8443")
+	c.Flags().StringVar(&o.pcap, "pcap", "", "judge the TLS handshakes in a packet capture, a `file`")
+	c.MarkFlagsMutuallyExclusive("registry", "listen", "pcap")
 	c.Flags().BoolVar(&a.json, "json", false, "print one JSON object")
 	c.Flags().StringVar(&o.ca, "ca", "", "PEM `file` of certificates of a private CA that the clients have")
 	c.Flags().StringVar(&o.secretFile, "secret-file", "", "`file` whose first line is the secret that is shared with the RADIUS server")
 	c.Flags().DurationVar(&o.timeout, "timeout", 5*time.Second, "how long each step may take")
-	c.RunE = func(c *cobra.Command, args []string) error { return a.check(c.Context(), args[0], o) }
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(o.registry.files) > 0 {
+			return a.checkRegistry(c.Context(), o.registry.files, o.registry.fix)
+		}
+		switch {
+		case o.listen != "":
+			return a.checkListen(c.Context(), o.listen)
+		case o.pcap != "":
+			return a.checkCapture(c.Context(), o.pcap)
+		}
+		return a.check(c.Context(), args[0], o)
+	}
 	return c
 }
 
@@ -130,10 +171,12 @@ func (a *app) printExamination(e *check.Examination) {
 	s.dns(e.DNS)
 	for _, c := range e.TCP {
 		text := fmt.Sprintf("%s %s", c.Address, connectionWords[c.State])
-		if c.State == check.Open {
+		switch c.State {
+		case check.Open:
 			text += " (" + millis(c.TookMillis) + ")"
-		} else if c.State == check.Broken {
+		case check.Broken:
 			text += ": " + c.Error
+		case check.Refused, check.NoAnswer, check.Unreachable, check.NoRoute: // the words say it
 		}
 		s.judged("TCP", c.State == check.Open, text)
 	}

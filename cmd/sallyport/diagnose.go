@@ -103,7 +103,10 @@ or the command was not understood.`,
 			a.zone = zone
 		}
 		if a.environment("GOMEMLIMIT") == "" {
+			// What is kept is bounded; the rest is garbage soon, and need not be
+			// collected before there is much of it.
 			debug.SetMemoryLimit(200 << 20)
+			debug.SetGCPercent(400)
 		}
 		if o.follow {
 			return a.follow(c.Context(), args, o)

@@ -309,7 +309,7 @@ func TestPace(t *testing.T) {
 }
 
 func TestExplainUnknownCauseListsNearOnes(t *testing.T) {
-	for typed, want := range map[string]string{"tls-versoin": "tls-version", "TLS": "tls-version", "okta": "okta-unauthorized", "zzzzzzzzzz": "README.md"} {
+	for typed, want := range map[string]string{"tls-versions": "tls-version", "TLS": "tls-version", "okta": "okta-unauthorized", "zzzzzzzzzz": "README.md"} {
 		a, _, errOut := newApp("")
 		if exit := a.run(context.Background(), []string{"diagnose", "--explain", typed}); exit != exitUsage || !strings.Contains(errOut.String(), want) {
 			t.Errorf("--explain %s: exit %d, stderr %s; want %q", typed, exit, errOut, want)
