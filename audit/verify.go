@@ -212,7 +212,7 @@ func (a *Anchors) judge(chain admin.Chain, at map[uint64][]byte) *Report {
 				r.found("the anchor of %s does not fit where old events were deleted, at event %d", stamp(x.Time), x.Seq)
 			case x.Seq <= chain.Cut.Seq: // too old to be compared
 			case at[x.Seq] == nil && chain.Broken == "":
-				r.found("the anchor of %s names event %d, where no link of the chain ends", stamp(x.Time), x.Seq)
+				r.found("the anchor of %s names event %d, where no link of the chain ends, so events about it were replaced, or an old copy of the database was gone on with", stamp(x.Time), x.Seq)
 			case at[x.Seq] == nil: // the chain broke before it
 			case !bytes.Equal(at[x.Seq], x.Hash):
 				r.found("the anchor of %s does not fit: at event %d the chain is another than it was then, so events before it were replaced, or an old copy of the database was gone on with", stamp(x.Time), x.Seq)

@@ -181,3 +181,21 @@ func TestTogether(t *testing.T) {
 		}
 	}
 }
+
+// What an administrator must mend comes before what a person mistyped, however
+// often; notes come last.
+func TestPressing(t *testing.T) {
+	secret := "2026-11-22T09:00:00Z radius1 freeradius[7]: Error: Received packet from 10.0.0.1 with invalid Message-Authenticator!  (Shared secret is incorrect.)\n"
+	wrong := ""
+	for i := range 5 {
+		wrong += fmt.Sprintf("2026-11-22T09:00:0%dZ gate sshd[%d]: Failed password for alice from 10.0.0.1 port 22 ssh2\n", i, 100+i)
+	}
+	_, r := diagnosed(t, "syslog", wrong+secret)
+	var got []string
+	for _, f := range r.Findings {
+		got = append(got, f.Cause)
+	}
+	if want := []string{"radius-shared-secret", "unix-wrong-password"}; !slices.Equal(got, want) {
+		t.Errorf("found %q; want %q in this order", got, want)
+	}
+}

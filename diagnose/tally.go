@@ -147,13 +147,16 @@ func (t *tally) finding(c *Cause) Finding {
 }
 
 // pressing orders findings: what stops people before what does not, what is
-// explained before what is not, what struck often and surely before the rest.
+// explained before what is not, what lies with somebody else before what the
+// person can mend alone, what struck often and surely before the rest.
 func pressing(a, b Finding) int {
 	rank := func(f Finding) int {
 		switch {
 		case f.Note:
-			return 2
+			return 3
 		case f.Cause == unexplainedCauses[0].ID:
+			return 2
+		case f.Who == thePerson:
 			return 1
 		}
 		return 0
@@ -168,6 +171,9 @@ func pressing(a, b Finding) int {
 		cmp.Compare(place(a), place(b)),
 	)
 }
+
+// thePerson is the Who of what one person has to do differently.
+const thePerson = "the person"
 
 // count words a number of things: 1 attempt, 2 attempts, or 1 was, 2 were.
 func count(n int, words ...string) string {
