@@ -440,7 +440,6 @@ func containsFold(s, part string) bool {
 // finish judges one attempt and keeps it, or counts it if there is no room.
 func (d *Diagnosis) finish(a *Attempt) {
 	d.totals.add(a.Verdict)
-	d.detach(a)
 	k := &kept{attempt: a}
 	for _, l := range a.Lines {
 		for _, s := range l.signs {
@@ -454,15 +453,19 @@ func (d *Diagnosis) finish(a *Attempt) {
 			}
 		}
 	}
+	size := 500
+	for _, l := range a.Lines {
+		size += min(len(l.Text), maxText) + lineCost
+	}
+	if size > d.room && d.options.Attempt == nil && len(k.shows) == 0 && a.Verdict != Refused && a.Verdict != Faulty {
+		d.overflow++ // nothing of it is looked at again
+		return
+	}
+	d.detach(a)
 	if d.options.Attempt != nil {
 		now := kept{attempt: a, shows: slices.Clone(k.shows)}
 		d.settle(&now)
 		d.options.Attempt(now.tried())
-	}
-
-	size := 500
-	for _, l := range a.Lines {
-		size += min(len(l.Text), maxText) + lineCost
 	}
 	if size > d.room {
 		d.overflow++
