@@ -193,7 +193,7 @@ func testRewound(t testing.TB, way string, c *cluster, keep func(), rewind func(
 	default:
 	}
 	// Whoever looks at the record of events finds that some are gone.
-	if r := second.try("", "audit", "verify"); r.Exit != 1 || !strings.Contains(r.Out+r.Err, "an old copy of the database was gone on with") {
+	if r := second.try("", "audit", "verify"); r.Exit != 1 || !strings.Contains(r.Out+r.Err, "NOT WHOLE") || !strings.Contains(r.Out+r.Err, "an old copy of the database was gone on with") {
 		t.Errorf("%s: audit verify does not tell that events are gone: exit code %d\n%s%s", way, r.Exit, r.Out, r.Err)
 	}
 }

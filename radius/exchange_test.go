@@ -76,11 +76,12 @@ func TestObserverSeesEachExchangeOnce(t *testing.T) {
 
 	// 4 is met with silence twice; both times it is a new request.
 	fourth := w.request(4)
-	for range 2 {
+	for i := range 2 {
 		w.send(fourth)
+		// Until the first is over, the second would be its retransmission.
+		until(t, func() bool { return w.server.Stats().Silences == uint64(i)+1 })
 		w.wantQuiet()
 	}
-	until(t, func() bool { return w.server.Stats().Silences == 2 })
 	if err := w.stop(); err != nil {
 		t.Fatal(err)
 	}
