@@ -98,9 +98,9 @@ func sound(t fatal, d *Diagnosis) {
 	}
 }
 
-// TestLinesCutAnywhere feeds the lines of each sample cut at every octet, at
+// TestLinesCutAnywhereCampaign feeds the lines of each sample cut at every octet, at
 // their end and at their front, one after the other and among whole ones.
-func TestLinesCutAnywhere(t *testing.T) {
+func TestLinesCutAnywhereCampaign(t *testing.T) {
 	for _, b := range sampleBlocks(t) {
 		var ends, fronts, mixed strings.Builder
 		for _, line := range b.lines() {
@@ -199,10 +199,10 @@ func worst(format *Format, samples []string, n int) string {
 	return text.String()
 }
 
-// TestTimeGrowsWithTheLog reads the worst lines of each format, few and ten times
+// TestTimeGrowsWithTheLogCampaign reads the worst lines of each format, few and ten times
 // as many. A reader whose time grew with the square would take a hundred times
 // as long.
-func TestTimeGrowsWithTheLog(t *testing.T) {
+func TestTimeGrowsWithTheLogCampaign(t *testing.T) {
 	few, factor := 1000, 4
 	if campaign() {
 		few, factor = 8_000, 10

@@ -19,9 +19,9 @@ import (
 // are: 256 MiB.
 const maxDiagnosisMemory = 256 << 20
 
-// TestDiagnoseHostileInput feeds the program what no log should be. It must say
+// TestCampaignDiagnoseHostileInput feeds the program what no log should be. It must say
 // a clear word, end by itself and stay within its memory.
-func TestDiagnoseHostileInput(t *testing.T) {
+func TestCampaignDiagnoseHostileInput(t *testing.T) {
 	size := int64(300 << 20)
 	if os.Getenv("SALLYPORT_CAMPAIGN") == "full" {
 		size = 10 << 30
