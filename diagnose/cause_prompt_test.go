@@ -318,7 +318,7 @@ func TestDiscardedByNPS(t *testing.T) {
 }
 
 // Finding takes one pass, also if it is always the same person.
-func TestPromptCausesAreFast(t *testing.T) {
+func TestPromptCausesAreFastCampaign(t *testing.T) {
 	const n = 200_000
 	all := make([]*Attempt, n)
 	for i := range all {

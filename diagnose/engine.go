@@ -261,6 +261,8 @@ type reading struct {
 	last    int      // the format that took the last line
 	sink    Sink
 	handed  []*Attempt // during the present call of a reader
+	signed  []*Line    // with signs, that a reader keeps for an attempt, and some that were handed over
+	waiting int        // how many of them waited when that was last looked at
 }
 
 func (d *Diagnosis) reading(f *intake.File) *reading {
@@ -344,6 +346,9 @@ func (r *reading) line(k *candidate) {
 	if r.d.watch != nil && (format != nil || len(l.signs) > 0) {
 		r.d.watch(l, format)
 	}
+	if made == Kept && len(l.signs) > 0 {
+		r.signed = append(r.signed, l)
+	}
 	alone := made != Kept && len(l.signs) > 0
 	for _, a := range r.handed {
 		alone = alone && !slices.Contains(a.Lines, l)
@@ -356,7 +361,24 @@ func (r *reading) line(k *candidate) {
 		// Too much is open: it ends with what is known.
 		r.readers[r.last].Close(&r.sink)
 		r.finish()
+		r.forgotten(r.last)
 		r.readers[r.last], r.held[r.last] = nil, 0
+	}
+	if len(r.signed) > 2*r.waiting+1000 {
+		r.signed = slices.DeleteFunc(r.signed, func(l *Line) bool { return l.holder == 0 })
+		r.waiting = len(r.signed)
+	}
+}
+
+// forgotten takes the lines with signs that a reader kept and, now that it was
+// closed, has handed over in no attempt: as one event that was written into the
+// middle of another. What they show is not lost.
+func (r *reading) forgotten(format int) {
+	for _, l := range r.signed {
+		if l.holder == format+1 {
+			l.holder = 0
+			r.d.alone(l)
+		}
 	}
 }
 
@@ -372,10 +394,11 @@ func (r *reading) ask(format int, l *Line) Reading {
 
 // close ends the file.
 func (r *reading) close() {
-	for _, reader := range r.readers {
+	for i, reader := range r.readers {
 		if reader != nil {
 			reader.Close(&r.sink)
 			r.finish()
+			r.forgotten(i)
 		}
 	}
 }
@@ -516,7 +539,7 @@ func believable(t time.Time) time.Time {
 // shorten does so with all lines.
 func (a *Attempt) shorten() {
 	for _, l := range a.Lines {
-		l.shorten()
+		l.shorten(a.Codes...)
 	}
 }
 
@@ -609,8 +632,9 @@ func (d *Diagnosis) keep(s, name string) string {
 }
 
 // shorten makes a line fit to be kept, once it was read: without secrets, and if
-// it is long cut to what is around its first sign.
-func (l *Line) shorten() {
+// it is long cut to what is around its first sign, or else around the first of
+// the codes that it names.
+func (l *Line) shorten(codes ...string) {
 	if l.short {
 		return
 	}
@@ -619,11 +643,15 @@ func (l *Line) shorten() {
 	if len(l.Text) <= maxText {
 		return
 	}
-	from := 0
+	at := -1
 	if len(l.signs) > 0 {
-		at := indexFold(l.Text, strings.ToLower(l.signs[0].Text))
-		from = max(0, min(at-maxText/4, len(l.Text)-maxText))
+		at = indexFold(l.Text, strings.ToLower(l.signs[0].Text))
 	}
+	for i := 0; at < 0 && i < len(codes); i++ {
+		_, code, _ := strings.Cut(codes[i], ":")
+		at = lastWord(l.Text, code)
+	}
+	from := max(0, min(at-maxText/2, len(l.Text)-maxText))
 	text := strings.ToValidUTF8(l.Text[from:from+maxText], "") // no cut character
 	if from > 0 {
 		text = "… " + text
@@ -632,6 +660,23 @@ func (l *Line) shorten() {
 		text += " …"
 	}
 	l.Text = strings.Clone(text)
+}
+
+// lastWord is where word stands last in s by itself, -1 if it does not. The last,
+// because what decides stands behind the times and numbers of a record's head.
+func lastWord(s, word string) int {
+	for end := len(s); word != ""; {
+		at := strings.LastIndex(s[:end], word)
+		if at < 0 {
+			return -1
+		}
+		after := at + len(word)
+		if (at == 0 || !isWordByte(s[at-1])) && (after == len(s) || !isWordByte(s[after])) {
+			return at
+		}
+		end = after - 1
+	}
+	return -1
 }
 
 // show adds a cause, or makes it surer.

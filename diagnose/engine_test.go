@@ -199,3 +199,86 @@ func TestPressing(t *testing.T) {
 		t.Errorf("found %q; want %q in this order", got, want)
 	}
 }
+
+// A line that a reader keeps and forgets still shows what it shows, once.
+func TestForgottenLinesAreNotLost(t *testing.T) {
+	const line = "exception thrown is = System.Net.WebException: The request was aborted: Could not create SSL/TLS secure channel.\n"
+	for _, tt := range []struct {
+		name   string
+		reader Reader
+	}{
+		{"kept for ever", &forgetful{}},
+		{"handed over at the end", &forgetful{hands: true}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := New(Options{Now: sampleTime})
+			s := d.Stream(&intake.File{Name: "x.log"})
+			for i := range s.reading.readers {
+				s.reading.readers[i] = tt.reader
+			}
+			s.Take(intake.Chunk{First: 1, Text: []byte(strings.Repeat(line, 3))})
+			s.Close(nil)
+			r := d.Report()
+			if got := causesOf(r); !slices.Equal(got, []string{"tls-version"}) {
+				t.Fatalf("found %q; want tls-version", got)
+			}
+			if n := r.Findings[0].Count; n != 3 {
+				t.Errorf("counted %d times; want 3", n)
+			}
+		})
+	}
+}
+
+// A forgetful reader keeps every line, and hands them over at the end or never.
+type forgetful struct {
+	hands bool
+	lines []*Line
+}
+
+func (f *forgetful) Read(l *Line, _ *Sink) Reading {
+	f.lines = append(f.lines, l)
+	return Kept
+}
+
+func (f *forgetful) Close(out *Sink) {
+	for _, l := range f.lines {
+		if f.hands {
+			out.Attempt(&Attempt{Product: "x", Verdict: Faulty, Lines: []*Line{l}})
+		}
+	}
+	f.lines = nil
+}
+
+// What proves a finding is in its evidence, also of an event that is longer than
+// evidence is.
+func TestEvidenceShowsTheReason(t *testing.T) {
+	event := `<Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'><System><Provider Name='Microsoft-Windows-Security-Auditing' Guid='{54849625-5478-4994-A5BA-3E3B0328C30D}'/><EventID>6273</EventID><Version>2</Version><TimeCreated SystemTime='2026-11-20T13:01:16.000000000Z'/><Computer>nps1</Computer></System><EventData><Data Name='SubjectUserName'>alice</Data>` +
+		strings.Repeat("<Data Name='FullyQualifiedSubjectMachineName'>-</Data>", 40) +
+		"<Data Name='ReasonCode'>16</Data><Data Name='Reason'>Authentication failed due to a user credentials mismatch.</Data><Data Name='LoggingResult'>Accounting information was written.</Data></EventData></Event>\n"
+	_, r := diagnosed(t, "security.xml", event)
+	if len(r.Findings) != 1 || r.Findings[0].Cause != "nps-wrong-credentials" {
+		t.Fatalf("found %q", causesOf(r))
+	}
+	if text := r.Findings[0].Evidence[0].Text; !strings.Contains(text, "'ReasonCode'>16<") {
+		t.Errorf("the evidence does not show the reason: %s", text)
+	}
+}
+
+func TestLastWord(t *testing.T) {
+	for _, tt := range []struct {
+		s, word string
+		want    int
+	}{
+		{">16<", "16", 1},
+		{"2016-16-16 x", "16", 8},
+		{"116 161", "16", -1},
+		{"16", "16", 0},
+		{"", "16", -1},
+		{"x", "", -1},
+		{"aaaa", "aa", -1},
+	} {
+		if got := lastWord(tt.s, tt.word); got != tt.want {
+			t.Errorf("lastWord(%q, %q) = %d; want %d", tt.s, tt.word, got, tt.want)
+		}
+	}
+}

@@ -248,9 +248,9 @@ func tooSlow(t *testing.T, format string, args ...any) {
 	t.Logf(format, args...)
 }
 
-// TestExplainingIsBounded: as many attempts of one person at one moment in two
+// TestExplainingIsBoundedCampaign: as many attempts of one person at one moment in two
 // logs as fit, none of which explains the other.
-func TestExplainingIsBounded(t *testing.T) {
+func TestExplainingIsBoundedCampaign(t *testing.T) {
 	symptom, explaining, other := (*Cause)(nil), (*Cause)(nil), (*Cause)(nil)
 	for i := range causes {
 		if c := &causes[i]; len(c.Hides) > 0 {
@@ -287,9 +287,9 @@ func TestExplainingIsBounded(t *testing.T) {
 	}
 }
 
-// TestOneDecisionForManyCopies: an attempt that is in tens of thousands of
+// TestOneDecisionForManyCopiesCampaign: an attempt that is in tens of thousands of
 // matches shows their cause once.
-func TestOneDecisionForManyCopies(t *testing.T) {
+func TestOneDecisionForManyCopiesCampaign(t *testing.T) {
 	d := New(Options{Now: sampleTime})
 	for i := range 20_000 {
 		a := &Attempt{Product: "nps-event", User: "alice", Time: sampleTime.Add(time.Duration(i)), Verdict: Refused, Lines: []*Line{{File: "x", Number: i + 1, Text: "x"}}}

@@ -241,9 +241,9 @@ func BenchmarkWithoutSecrets(b *testing.B) {
 	}
 }
 
-// TestSecretsAreFoundInOnePass: a line of nothing but words that give a secret
+// TestSecretsAreFoundInOnePassCampaign: a line of nothing but words that give a secret
 // away takes no longer by the octet than a short one.
-func TestSecretsAreFoundInOnePass(t *testing.T) {
+func TestSecretsAreFoundInOnePassCampaign(t *testing.T) {
 	words := []string{"Login incorrect (", "): [", ": [x", "eyJ", "eyJa ", "-----BEGIN ", "BEGIN PRIVATE KEY----- -----", "Entering x with arguments (", "Exiting check with result "}
 	for _, w := range secretWords {
 		words = append(words, w.text)
