@@ -35,9 +35,6 @@ type Admin struct {
 	Now     func() time.Time
 }
 
-// An Actor is who makes a change, for the record.
-type Actor string
-
 // A Problem is a request that cannot be met, told in words that its maker can
 // act on. Everything else that admin returns is a fault of ours.
 type Problem struct {
@@ -70,7 +67,7 @@ func problem(err error, what, hint string) error {
 
 // apply records and makes changes.
 func (a *Admin) apply(ctx context.Context, by Actor, action, subject, detail string, changes ...Change) error {
-	return a.Store.Apply(ctx, Act{Time: a.Now(), Actor: string(by), Action: action, Subject: subject, Detail: detail}, changes...)
+	return a.Store.Apply(ctx, Act{Time: a.Now(), Actor: by.Name, Action: action, Subject: subject, Detail: detail}, changes...)
 }
 
 func newID() (string, error) {

@@ -326,7 +326,7 @@ func (a *Admin) AddBypass(ctx context.Context, by Actor, n NewBypass) (BypassVie
 		life = time.Duration(n.Seconds) * time.Second
 	}
 	now := a.Now()
-	b := auth.Bypass{Account: acc.ID, From: now, Until: now.Add(life), Reason: reason, Actor: string(by)}
+	b := auth.Bypass{Account: acc.ID, From: now, Until: now.Add(life), Reason: reason, Actor: by.Name}
 	if b.ID, err = newID(); err != nil {
 		return BypassView{}, err
 	}

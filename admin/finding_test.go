@@ -168,7 +168,7 @@ func TestMacRDPLogsInTwice(t *testing.T) {
 		t.Errorf("command %q; want %q", f.Command, want)
 	}
 
-	done, err := d.admin.ApplyFinding(t.Context(), "uid 0", f.ID, noon.Add(-time.Hour), noon.Add(24*time.Hour))
+	done, err := d.admin.ApplyFinding(t.Context(), Operator("uid 0"), f.ID, noon.Add(-time.Hour), noon.Add(24*time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +182,7 @@ func TestMacRDPLogsInTwice(t *testing.T) {
 	if got := d.ids(); got != "" {
 		t.Errorf("with its rule made the finding is still there: %s", got)
 	}
-	_, err = d.admin.ApplyFinding(t.Context(), "uid 0", f.ID, noon.Add(-time.Hour), noon.Add(24*time.Hour))
+	_, err = d.admin.ApplyFinding(t.Context(), Operator("uid 0"), f.ID, noon.Add(-time.Hour), noon.Add(24*time.Hour))
 	if err == nil || !strings.Contains(err.Error(), "no finding") {
 		t.Errorf("applied twice: %v", err)
 	}
@@ -325,7 +325,7 @@ func TestAdvisedRule(t *testing.T) {
 		if len(f) != 1 || f[0].Command != "sallyport findings apply double-prompt/vpn" || !strings.Contains(f[0].Advice, "in the place of") && !strings.Contains(f[0].Advice, "takes the place of") {
 			t.Fatalf("%+v", f)
 		}
-		if _, err := d.admin.ApplyFinding(t.Context(), "uid 0", f[0].ID, noon, noon.Add(24*time.Hour)); err != nil {
+		if _, err := d.admin.ApplyFinding(t.Context(), Operator("uid 0"), f[0].ID, noon, noon.Add(24*time.Hour)); err != nil {
 			t.Fatal(err)
 		}
 		if r := d.store.settings.CacheRules; len(r) != 1 || r[0].Life != 2*time.Minute {
@@ -392,7 +392,7 @@ func TestApprovedAfterTheClientHadLeft(t *testing.T) {
 	if len(f.Examples) != 2 || f.Examples[1].What != "approved after the client had left: it gives up after 20 s, this took 31 s" || f.Examples[0].Logins[0].Reference != reference || f.Command != "" {
 		t.Errorf("%+v", f)
 	}
-	if _, err := d.admin.ApplyFinding(t.Context(), "uid 0", f.ID, noon.Add(-time.Hour), noon.Add(24*time.Hour)); err == nil || !strings.Contains(err.Error(), "not in this server") {
+	if _, err := d.admin.ApplyFinding(t.Context(), Operator("uid 0"), f.ID, noon.Add(-time.Hour), noon.Add(24*time.Hour)); err == nil || !strings.Contains(err.Error(), "not in this server") {
 		t.Errorf("applied what cannot be applied here: %v", err)
 	}
 	for _, tt := range []struct {

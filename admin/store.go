@@ -49,6 +49,50 @@ type Store interface {
 	// order of their commits, limit at most.
 	Acts(ctx context.Context, after uint64, limit int) ([]Act, error)
 
+	// SearchEvents returns a page of events, the newest first.
+	SearchEvents(ctx context.Context, s EventSearch) (EventPage, error)
+	// Tallies counts the events of whole hours from since until until. Events of
+	// the last few seconds may not be in it yet.
+	Tallies(ctx context.Context, since, until time.Time) ([]Tally, error)
+	// SearchActs returns a page of acts, the newest first.
+	SearchActs(ctx context.Context, s ActSearch) ([]Act, error)
+
+	// SearchAccounts returns a page of accounts in the order of their names.
+	SearchAccounts(ctx context.Context, s AccountSearch) ([]auth.Account, error)
+	// AccountByID finds an account by its ID; ErrNotFound.
+	AccountByID(ctx context.Context, id string) (auth.Account, error)
+	// CountAccounts counts what dashboards and reports show.
+	CountAccounts(ctx context.Context, now time.Time) (AccountCounts, error)
+	// Holds says which factors each of the accounts holds, by their IDs.
+	Holds(ctx context.Context, accounts []string) (map[string][]string, error)
+	// Throttled lists subjects that are accounts and have failed at least as
+	// often in a row, limit at most, those with the most failures first.
+	Throttled(ctx context.Context, failures, limit int) ([]ThrottledAccount, error)
+	// OpenAuthenticator is Authenticator with its state.
+	OpenAuthenticator(ctx context.Context, id string) (auth.Authenticator, error)
+
+	// Session finds a session by the hash of its token; ErrNotFound. It is read
+	// from the database each time: what ends a session ends it on every node.
+	Session(ctx context.Context, token [32]byte) (Session, error)
+	// Sessions lists the sessions of an account that have not expired, or of all
+	// accounts for "", the newest first.
+	Sessions(ctx context.Context, account string, now time.Time) ([]Session, error)
+	// Seen notes that a session was used. It may be lost in a crash.
+	Seen(ctx context.Context, session string, at time.Time) error
+	// Ceremony finds a ceremony by its ID, with its opened body; ErrNotFound.
+	Ceremony(ctx context.Context, id string) (Ceremony, error)
+	// Ceremonies lists those of a kind that have not expired, without bodies.
+	Ceremonies(ctx context.Context, kind CeremonyKind, now time.Time) ([]Ceremony, error)
+	// Tried counts one wrong try at a ceremony in a durable transaction of its
+	// own and ends the ceremony when limit tries are reached.
+	Tried(ctx context.Context, id string, limit int) error
+	// Roles lists the roles that administrators made.
+	Roles(ctx context.Context) ([]Role, error)
+	// Keys lists API keys, and Key finds one by the hash of its secret;
+	// ErrNotFound.
+	Keys(ctx context.Context) ([]Key, error)
+	Key(ctx context.Context, secret [32]byte) (Key, error)
+
 	// Bypasses lists the bypasses that are not spent, expired ones included, by
 	// account and time, with the names of their accounts.
 	Bypasses(ctx context.Context) ([]auth.Bypass, error)
@@ -130,14 +174,20 @@ type Node struct {
 	Seen    time.Time // last sign of life
 }
 
-// An Act is the record of one administrative change.
+// An Act is the record of one administrative change. Apply keeps no record of
+// an act without Action: that is for what is no change of anybody's, such as a
+// session that begins.
 type Act struct {
 	Seq     uint64    `json:"seq"`
 	Time    time.Time `json:"time"`
 	Actor   string    `json:"actor"`  // who: "uid 0 over the admin socket"
 	Action  string    `json:"action"` // what: "account.disable"
 	Subject string    `json:"subject"`
-	Detail  string    `json:"detail"` // before and after, without secrets
+	Detail  string    `json:"detail"` // in words, without secrets
+	// Before and After are the record that was changed as administrators see it,
+	// each a JSON object without secrets, "" if there was none.
+	Before string `json:"before,omitempty"`
+	After  string `json:"after,omitempty"`
 }
 
 // A Change is one thing that Apply does. The set is closed. Functions in it
@@ -210,6 +260,52 @@ type (
 	AddBypass struct{ Bypass auth.Bypass }
 	// RemoveBypass takes back an account's bypass; ErrNotFound if it has none.
 	RemoveBypass struct{ Account string }
+
+	// AddSession keeps a session, and EndSession ends one by its ID; ErrNotFound.
+	AddSession struct{ Session Session }
+	EndSession struct{ ID string }
+	// EndSessions ends all sessions of an account but the one named Except.
+	EndSessions struct{ Account, Except string }
+	// RenewSession gives a session another token, and what was proven anew.
+	RenewSession struct {
+		ID     string
+		Token  [32]byte
+		Factor string
+		Proven time.Time
+	}
+	// AddCeremony keeps a ceremony. One of the same kind for the same account is
+	// replaced if it says so.
+	AddCeremony struct {
+		Ceremony Ceremony
+		Replace  bool
+	}
+	// TakeCeremony ends a ceremony: whoever's Apply gets through has it, and
+	// nobody else ever. ErrNotFound if it is gone or has expired at Now.
+	TakeCeremony struct {
+		ID  string
+		Now time.Time
+	}
+	// AddRole, UpdateRole and RemoveRole change the roles that administrators
+	// make; ErrExists, ErrNotFound. A role that somebody has cannot be removed.
+	AddRole    struct{ Role Role }
+	UpdateRole struct {
+		Name   string
+		Update func(*Role) error
+	}
+	RemoveRole struct{ Name string }
+	// AddKey and RemoveKey change API keys; ErrExists, ErrNotFound.
+	AddKey    struct{ Key Key }
+	RemoveKey struct{ Name string }
+	// RemoveApplication and RemoveGroup end settings that nothing refers to any
+	// more; ErrNotFound.
+	RemoveApplication struct{ Name string }
+	RemoveGroup       struct{ Name string }
+	// RemoveAccount ends an account with everything it holds, its sessions and
+	// ceremonies included. Its events stay.
+	RemoveAccount struct{ ID string }
+	// KeepOwner fails with ErrLastOwner unless an enabled account with the role
+	// of that name is left behind the changes before it.
+	KeepOwner struct{ Role string }
 )
 
 func (AddAccount) change()          {}
@@ -234,6 +330,21 @@ func (RemoveCacheRule) change()     {}
 func (PurgeCache) change()          {}
 func (AddBypass) change()           {}
 func (RemoveBypass) change()        {}
+func (AddSession) change()          {}
+func (EndSession) change()          {}
+func (EndSessions) change()         {}
+func (RenewSession) change()        {}
+func (AddCeremony) change()         {}
+func (TakeCeremony) change()        {}
+func (AddRole) change()             {}
+func (UpdateRole) change()          {}
+func (RemoveRole) change()          {}
+func (AddKey) change()              {}
+func (RemoveKey) change()           {}
+func (RemoveApplication) change()   {}
+func (RemoveGroup) change()         {}
+func (RemoveAccount) change()       {}
+func (KeepOwner) change()           {}
 
 // An EventFilter selects events. Zero fields select everything.
 type EventFilter struct {
@@ -243,4 +354,90 @@ type EventFilter struct {
 	Outcome auth.Outcome
 	Limit   int  // 0 means 1,000
 	Newest  bool // take the newest that match instead of the oldest; still in rising order
+}
+
+// An EventSearch selects a page of events, the newest first. Zero fields select
+// everything.
+type EventSearch struct {
+	Before  uint64 // events before this sequence number; 0 for the newest
+	After   uint64 // events after it
+	Since   time.Time
+	Until   time.Time // events before it
+	Subject string    // account ID or pseudonym of an unknown name
+	Outcome auth.Outcome
+	// The following are looked for in each event that the above leave.
+	Application string
+	Client      string
+	Door        string
+	Factor      string
+	Rule        string
+	Source      string         // a part of the address or of where the NAS says the person is
+	Verdicts    []auth.Verdict // any of them
+	Stage       auth.Stage     // of the outcome
+	AtFault     bool           // only outcomes of which MFA is at fault
+
+	Limit  int // events at most, 1 to 1,000
+	Budget int // rows read at most; 0 for the store's own bound
+}
+
+// An EventPage is what a search found. When Next is not 0 there may be more
+// before it: the search has looked at everything from Next on, whether or not
+// the page is full, so that a search for something rare ends in time and can be
+// gone on with.
+type EventPage struct {
+	Events []auth.Event
+	Next   uint64    // to give as Before
+	Back   time.Time // how far back the search has looked; zero if to the end
+}
+
+// A Tally counts events of one kind in one hour.
+type Tally struct {
+	Hour        time.Time
+	Application string
+	Client      string
+	Outcome     auth.Outcome
+	Factor      string
+	Count       int64
+}
+
+// An ActSearch selects a page of acts, the newest first. Zero fields select
+// everything.
+type ActSearch struct {
+	Before  uint64
+	Since   time.Time
+	Until   time.Time
+	Actor   string // a part of it, in any case
+	Action  string // the beginning of it: "rule."
+	Subject string // exactly
+	Limit   int
+}
+
+// An AccountSearch selects a page of accounts. Zero fields select everything.
+type AccountSearch struct {
+	After   string // names after it
+	Part    string // a part of the name or an alias, in canonical form
+	Group   string
+	Role    string // its name; "*" for any
+	Blocked bool   // only those blocked at Now
+	Off     bool   // only those that are disabled
+	// Without says that no authenticator of a factor in Second is held.
+	Without bool
+	Second  []string // factors
+	Now     time.Time
+	Limit   int
+}
+
+// AccountCounts are figures over all accounts.
+type AccountCounts struct {
+	All      int64
+	Disabled int64
+	Blocked  int64
+	Factors  map[string]int64 // accounts that hold at least one authenticator of it
+	Second   int64            // accounts that hold any but a password
+}
+
+// A ThrottledAccount is an account that has failed in a row.
+type ThrottledAccount struct {
+	Account  auth.Account
+	Throttle auth.Throttle
 }

@@ -14,7 +14,10 @@ type Account struct {
 	// somebody lifts it.
 	BlockReason  string
 	BlockedUntil time.Time
-	Created      time.Time
+	// Role is the name of the role that its owner has at the console, "" for
+	// people who administer nothing.
+	Role    string
+	Created time.Time
 }
 
 // BlockedAt reports whether the account is blocked at t.
@@ -156,3 +159,11 @@ func (s *Settings) Index() *Settings {
 	}
 	return s
 }
+
+// The clients that are built in: the browsers of administrators and of
+// everybody. No other client, and no application, can have their names. No rule
+// and no exemption relaxes what they ask for.
+const (
+	ConsoleClient = "console" // a passkey, of an account that has a role
+	PortalClient  = "portal"  // a first and a second factor, or a passkey
+)

@@ -42,6 +42,9 @@ type Attempt struct {
 // Can says what a door is able to do for this attempt.
 type Can struct {
 	Ask bool // it can carry a challenge and bring back the answer
+	// Passkey says that it can carry a WebAuthn assertion. Factors that need one
+	// are asked for and verified at no other door.
+	Passkey bool
 	// Wait is how long after Attempt.Time an answer is still of use; 0 if the
 	// attempt cannot wait for anything.
 	Wait time.Duration
@@ -93,6 +96,10 @@ type Decision struct {
 	// Attributes go into the reply of an Accept, in order. They are the
 	// settings of the client, the rule and the groups; the door translates them.
 	Attributes []ReplyAttribute
+	// Account is the ID of the account that an Accept let in, Factor the factor
+	// that completed it, "" if an exemption spared it. Both are "" otherwise.
+	Account string
+	Factor  string
 	// Repeated says that this very request had its answer before and gets it
 	// again: nothing was judged, spent or recorded now. Reference is that of the
 	// first time.

@@ -64,6 +64,13 @@ type Info struct {
 	Category Category
 	Verified Outcome // the outcome of an accept that this factor completed
 	Prompt   string  // what a person is asked at a challenge, "" if it cannot be asked for
+	// Passkey says that its evidence is an Assertion, which only some doors can
+	// carry (Can.Passkey).
+	Passkey bool
+	// Both says that it is a multi-factor authenticator (SP 800-63B-4, Section
+	// 3.1.7): a match proves a first factor as well, because nobody can use it
+	// without a PIN or biometric that the authenticator itself has checked.
+	Both bool
 }
 
 // A Binding is what a new authenticator is made from. Which fields a factor
@@ -75,6 +82,11 @@ type Binding struct {
 	Secret  Secret // a password, or a password hash to import
 	Hashed  bool   // Secret is a hash in a known format rather than the password
 	Token   *Token // a seed that was made elsewhere
+	// Registration is what a WebAuthn authenticator answered to a registration
+	// with the challenge Challenge for the user handle User (the account's ID).
+	Registration Secret
+	Challenge    []byte
+	User         string
 }
 
 // A Token is the seed of an OATH token made elsewhere.

@@ -12,6 +12,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"sallyport/admin"
 )
 
 // A Health says how the server is. Its fields are read-only once in use.
@@ -51,7 +53,7 @@ func (h *Health) Public() http.Handler {
 }
 
 func healthRoutes() []route {
-	get := func(path string, a audience, p permission, serve func(*call) error) route {
+	get := func(path string, a audience, p admin.Permission, serve func(*call) error) route {
 		return route{method: http.MethodGet, path: path, audience: a, permission: p, serve: serve}
 	}
 	return []route{

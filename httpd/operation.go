@@ -166,145 +166,145 @@ const (
 // operations are the routes of the admin socket. A new operation is one line.
 func operations() []route {
 	return []route{
-		op("account.add", writeAccounts, func(c *call, in admin.NewAccount) (admin.AccountView, error) {
+		op("account.add", admin.WriteAccounts, func(c *call, in admin.NewAccount) (admin.AccountView, error) {
 			return c.operator.Admin.AddAccount(c.Context(), c.by, in)
 		}),
-		streamed("account.list", readAccounts, listAccounts),
-		op("account.show", readAccounts, func(c *call, in AccountRef) (admin.AccountView, error) {
+		streamed("account.list", admin.ReadAccounts, listAccounts),
+		op("account.show", admin.ReadAccounts, func(c *call, in AccountRef) (admin.AccountView, error) {
 			return c.operator.Admin.ShowAccount(c.Context(), in.Name)
 		}),
-		op("account.password", writeAccounts, func(c *call, in PasswordChange) (admin.AccountView, error) {
+		op("account.password", admin.WriteAccounts, func(c *call, in PasswordChange) (admin.AccountView, error) {
 			if (in.Password == "") == (in.PasswordHash == "") {
 				return admin.AccountView{}, badRequest("give either a password or the hash of one")
 			}
 			return c.changed(in.Name, c.operator.Admin.SetPassword(c.Context(), c.by, in.Name, in.Password, in.PasswordHash))
 		}),
-		op("account.enable", writeAccounts, func(c *call, in AccountRef) (admin.AccountView, error) {
+		op("account.enable", admin.WriteAccounts, func(c *call, in AccountRef) (admin.AccountView, error) {
 			return c.changed(in.Name, c.operator.Admin.SetEnabled(c.Context(), c.by, in.Name, true))
 		}),
-		op("account.disable", writeAccounts, func(c *call, in AccountRef) (admin.AccountView, error) {
+		op("account.disable", admin.WriteAccounts, func(c *call, in AccountRef) (admin.AccountView, error) {
 			return c.changed(in.Name, c.operator.Admin.SetEnabled(c.Context(), c.by, in.Name, false))
 		}),
-		op("account.block", writeAccounts, func(c *call, in Block) (admin.AccountView, error) {
+		op("account.block", admin.WriteAccounts, func(c *call, in Block) (admin.AccountView, error) {
 			return c.changed(in.Name, c.operator.Admin.Block(c.Context(), c.by, in.Name, in.Reason, in.Until))
 		}),
-		op("account.unblock", writeAccounts, func(c *call, in AccountRef) (admin.AccountView, error) {
+		op("account.unblock", admin.WriteAccounts, func(c *call, in AccountRef) (admin.AccountView, error) {
 			return c.changed(in.Name, c.operator.Admin.Unblock(c.Context(), c.by, in.Name))
 		}),
-		op("account.unlock", writeAccounts, func(c *call, in AccountRef) (admin.AccountView, error) {
+		op("account.unlock", admin.WriteAccounts, func(c *call, in AccountRef) (admin.AccountView, error) {
 			return c.changed(in.Name, c.operator.Admin.Unlock(c.Context(), c.by, in.Name))
 		}),
 
-		op("authenticator.add", writeAuthenticators, func(c *call, in NewAuthenticator) (admin.BoundView, error) {
+		op("authenticator.add", admin.WriteAuthenticators, func(c *call, in NewAuthenticator) (admin.BoundView, error) {
 			return c.operator.Admin.AddAuthenticator(c.Context(), c.by, in.Account, in.Factor, in.Label)
 		}),
-		streamed("authenticator.list", readAuthenticators, listAuthenticators),
-		op("authenticator.revoke", writeAuthenticators, func(c *call, in AuthenticatorRef) (Nothing, error) {
+		streamed("authenticator.list", admin.ReadAuthenticators, listAuthenticators),
+		op("authenticator.revoke", admin.WriteAuthenticators, func(c *call, in AuthenticatorRef) (Nothing, error) {
 			return Nothing{}, c.operator.Admin.RevokeAuthenticator(c.Context(), c.by, in.ID)
 		}),
-		large(op("authenticator.import", writeAuthenticators, importTokens)),
-		op("authenticator.recovery-codes", writeAuthenticators, func(c *call, in AccountRef) (admin.BoundView, error) {
+		large(op("authenticator.import", admin.WriteAuthenticators, importTokens)),
+		op("authenticator.recovery-codes", admin.WriteAuthenticators, func(c *call, in AccountRef) (admin.BoundView, error) {
 			return c.operator.Admin.NewRecoveryCodes(c.Context(), c.by, in.Name)
 		}),
-		op("authenticator.assign", writeAuthenticators, func(c *call, in Assignment) (Nothing, error) {
+		op("authenticator.assign", admin.WriteAuthenticators, func(c *call, in Assignment) (Nothing, error) {
 			return Nothing{}, c.operator.Admin.AssignToken(c.Context(), c.by, in.ID, in.Account)
 		}),
-		op("authenticator.resync", writeAuthenticators, func(c *call, in Resync) (Nothing, error) {
+		op("authenticator.resync", admin.WriteAuthenticators, func(c *call, in Resync) (Nothing, error) {
 			return Nothing{}, c.operator.Admin.Resync(c.Context(), c.by, in.ID, auth.Code(in.First), auth.Code(in.Second))
 		}),
 
-		op("application.add", writeSettings, func(c *call, in Name) (Application, error) {
+		op("application.add", admin.WriteSettings, func(c *call, in Name) (Application, error) {
 			p, err := c.operator.Admin.AddApplication(c.Context(), c.by, in.Name)
 			return Application(p), err
 		}),
-		streamed("application.list", readSettings, func(c *call) error {
+		streamed("application.list", admin.ReadSettings, func(c *call) error {
 			return listSettings(c, c.operator.Admin.Applications, func(p auth.Application) Application { return Application(p) })
 		}),
-		op("group.add", writeSettings, func(c *call, in NewGroup) (Group, error) {
+		op("group.add", admin.WriteSettings, func(c *call, in NewGroup) (Group, error) {
 			g, err := c.operator.Admin.AddGroup(c.Context(), c.by, in.Name, in.Attributes)
 			return viewGroup(g), err
 		}),
-		streamed("group.list", readSettings, func(c *call) error {
+		streamed("group.list", admin.ReadSettings, func(c *call) error {
 			return listSettings(c, c.operator.Admin.Groups, viewGroup)
 		}),
-		op("client.add", writeSettings, func(c *call, in admin.NewClient) (NewClientView, error) {
+		op("client.add", admin.WriteSettings, func(c *call, in admin.NewClient) (NewClientView, error) {
 			view, secret, err := c.operator.Admin.AddClient(c.Context(), c.by, in)
 			return NewClientView{view, secret}, err
 		}),
-		streamed("client.list", readSettings, func(c *call) error {
+		streamed("client.list", admin.ReadSettings, func(c *call) error {
 			return listSettings(c, c.operator.Admin.Clients, same)
 		}),
-		op("client.remove", writeSettings, func(c *call, in Name) (Nothing, error) {
+		op("client.remove", admin.WriteSettings, func(c *call, in Name) (Nothing, error) {
 			return Nothing{}, c.operator.Admin.RemoveClient(c.Context(), c.by, in.Name)
 		}),
-		op("client.rotate", writeSettings, func(c *call, in Rotation) (NewSecret, error) {
+		op("client.rotate", admin.WriteSettings, func(c *call, in Rotation) (NewSecret, error) {
 			secret, err := c.operator.Admin.RotateClient(c.Context(), c.by, in.Name, in.Secret)
 			return NewSecret{in.Name, secret}, err
 		}),
-		op("client.rotate-finish", writeSettings, func(c *call, in Name) (Nothing, error) {
+		op("client.rotate-finish", admin.WriteSettings, func(c *call, in Name) (Nothing, error) {
 			return Nothing{}, c.operator.Admin.FinishRotation(c.Context(), c.by, in.Name)
 		}),
 
-		op("client.change", writeSettings, func(c *call, in admin.ClientChange) (admin.ClientView, error) {
+		op("client.change", admin.WriteSettings, func(c *call, in admin.ClientChange) (admin.ClientView, error) {
 			return c.operator.Admin.ChangeClient(c.Context(), c.by, in)
 		}),
 
-		op("rule.add", writePolicy, func(c *call, in admin.NewRule) (admin.RuleView, error) {
+		op("rule.add", admin.WritePolicy, func(c *call, in admin.NewRule) (admin.RuleView, error) {
 			return c.operator.Admin.AddRule(c.Context(), c.by, in)
 		}),
-		streamed("rule.list", readPolicy, func(c *call) error { return listSettings(c, c.operator.Admin.Rules, same) }),
-		op("rule.show", readPolicy, func(c *call, in Name) (admin.RuleView, error) {
+		streamed("rule.list", admin.ReadPolicy, func(c *call) error { return listSettings(c, c.operator.Admin.Rules, same) }),
+		op("rule.show", admin.ReadPolicy, func(c *call, in Name) (admin.RuleView, error) {
 			return c.operator.Admin.ShowRule(in.Name)
 		}),
-		op("rule.change", writePolicy, func(c *call, in admin.RuleChange) (admin.RuleView, error) {
+		op("rule.change", admin.WritePolicy, func(c *call, in admin.RuleChange) (admin.RuleView, error) {
 			return c.operator.Admin.ChangeRule(c.Context(), c.by, in)
 		}),
-		op("rule.move", writePolicy, func(c *call, in admin.RuleMove) (admin.RuleView, error) {
+		op("rule.move", admin.WritePolicy, func(c *call, in admin.RuleMove) (admin.RuleView, error) {
 			return c.operator.Admin.MoveRule(c.Context(), c.by, in)
 		}),
-		op("rule.remove", writePolicy, func(c *call, in Name) (Nothing, error) {
+		op("rule.remove", admin.WritePolicy, func(c *call, in Name) (Nothing, error) {
 			return Nothing{}, c.operator.Admin.RemoveRule(c.Context(), c.by, in.Name)
 		}),
-		op("trusted-ip.add", writePolicy, func(c *call, in admin.NewTrustedIP) (admin.TrustedIPView, error) {
+		op("trusted-ip.add", admin.WritePolicy, func(c *call, in admin.NewTrustedIP) (admin.TrustedIPView, error) {
 			return c.operator.Admin.AddTrustedIP(c.Context(), c.by, in)
 		}),
-		streamed("trusted-ip.list", readPolicy, func(c *call) error { return listSettings(c, c.operator.Admin.TrustedIPs, same) }),
-		op("trusted-ip.remove", writePolicy, func(c *call, in admin.TrustedIPRef) (admin.TrustedIPView, error) {
+		streamed("trusted-ip.list", admin.ReadPolicy, func(c *call) error { return listSettings(c, c.operator.Admin.TrustedIPs, same) }),
+		op("trusted-ip.remove", admin.WritePolicy, func(c *call, in admin.TrustedIPRef) (admin.TrustedIPView, error) {
 			return c.operator.Admin.RemoveTrustedIP(c.Context(), c.by, in)
 		}),
-		op("cache.add", writePolicy, func(c *call, in admin.NewCacheRule) (admin.CacheRuleView, error) {
+		op("cache.add", admin.WritePolicy, func(c *call, in admin.NewCacheRule) (admin.CacheRuleView, error) {
 			return c.operator.Admin.AddCacheRule(c.Context(), c.by, in)
 		}),
-		streamed("cache.list", readPolicy, func(c *call) error { return listSettings(c, c.operator.Admin.CacheRules, same) }),
-		op("cache.remove", writePolicy, func(c *call, in Name) (Nothing, error) {
+		streamed("cache.list", admin.ReadPolicy, func(c *call) error { return listSettings(c, c.operator.Admin.CacheRules, same) }),
+		op("cache.remove", admin.WritePolicy, func(c *call, in Name) (Nothing, error) {
 			return Nothing{}, c.operator.Admin.RemoveCacheRule(c.Context(), c.by, in.Name)
 		}),
-		op("cache.purge", writeCache, func(c *call, in CachePurge) (Nothing, error) {
+		op("cache.purge", admin.WriteCache, func(c *call, in CachePurge) (Nothing, error) {
 			if in.All == (in.Account != "") {
 				return Nothing{}, badRequest("name an account, or say that all are meant")
 			}
 			return Nothing{}, c.operator.Admin.PurgeCache(c.Context(), c.by, in.Account)
 		}),
-		op("bypass.add", writeBypasses, func(c *call, in admin.NewBypass) (admin.BypassView, error) {
+		op("bypass.add", admin.WriteBypasses, func(c *call, in admin.NewBypass) (admin.BypassView, error) {
 			return c.operator.Admin.AddBypass(c.Context(), c.by, in)
 		}),
-		streamed("bypass.list", readBypasses, func(c *call) error { return listFew(c, c.operator.Admin.Bypasses) }),
-		op("bypass.remove", writeBypasses, func(c *call, in AccountRef) (Nothing, error) {
+		streamed("bypass.list", admin.ReadBypasses, func(c *call) error { return listFew(c, c.operator.Admin.Bypasses) }),
+		op("bypass.remove", admin.WriteBypasses, func(c *call, in AccountRef) (Nothing, error) {
 			return Nothing{}, c.operator.Admin.RemoveBypass(c.Context(), c.by, in.Name)
 		}),
-		streamed("exemption.list", readPolicy, func(c *call) error { return listFew(c, c.operator.Admin.Exemptions) }),
-		streamed("policy.explain", readExplanations, explain),
+		streamed("exemption.list", admin.ReadPolicy, func(c *call) error { return listFew(c, c.operator.Admin.Exemptions) }),
+		streamed("policy.explain", admin.ReadExplanations, explain),
 
-		streamed("event.list", readEvents, listEvents),
-		op("event.why", readEvents, func(c *call, in Reference) (admin.WhyView, error) {
+		streamed("event.list", admin.ReadEvents, listEvents),
+		op("event.why", admin.ReadEvents, func(c *call, in Reference) (admin.WhyView, error) {
 			return c.operator.Admin.Why(c.Context(), in.Reference)
 		}),
-		streamed("act.list", readActs, listActs),
+		streamed("act.list", admin.ReadActs, listActs),
 
-		streamed("store.backup", readBackup, backup),
-		op("store.reseal", writeKeys, reseal),
-		op("store.rekey", writeKeys, rekey),
-		op("store.rewound", writeKeys, func(c *call, _ Nothing) (Nothing, error) {
+		streamed("store.backup", admin.ReadBackup, backup),
+		op("store.reseal", admin.WriteKEK, reseal),
+		op("store.rekey", admin.WriteKEK, rekey),
+		op("store.rewound", admin.WriteKEK, func(c *call, _ Nothing) (Nothing, error) {
 			a := c.operator.Admin
 			if err := a.Store.MarkRewound(c.Context(), a.Now()); err != nil {
 				return Nothing{}, err
@@ -315,7 +315,7 @@ func operations() []route {
 }
 
 // op is an operation that takes one object and gives one.
-func op[In, Out any](name string, p permission, do func(*call, In) (Out, error)) route {
+func op[In, Out any](name string, p admin.Permission, do func(*call, In) (Out, error)) route {
 	return streamed(name, p, func(c *call) error {
 		var in In
 		if err := c.decode(&in); err != nil {
@@ -330,7 +330,7 @@ func op[In, Out any](name string, p permission, do func(*call, In) (Out, error))
 }
 
 // streamed is an operation that reads and answers by itself.
-func streamed(name string, p permission, do func(*call) error) route {
+func streamed(name string, p admin.Permission, do func(*call) error) route {
 	return route{method: http.MethodPost, path: "/operator/" + name, audience: operator, permission: p, body: smallBody, serve: do}
 }
 
@@ -481,5 +481,5 @@ func rekey(c *call, _ Nothing) (Rekeyed, error) {
 // record keeps that something was done which changes no record.
 func (c *call) record(ctx context.Context, action, detail string) error {
 	a := c.operator.Admin
-	return a.Store.Apply(ctx, admin.Act{Time: a.Now(), Actor: string(c.by), Action: action, Detail: detail})
+	return a.Store.Apply(ctx, admin.Act{Time: a.Now(), Actor: c.by.Name, Action: action, Detail: detail})
 }

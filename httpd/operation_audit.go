@@ -110,15 +110,15 @@ func auditOperations() []route {
 		return c.operator.Auditing, nil
 	}
 	return []route{
-		op("audit.status", readEvents, func(c *call, _ Nothing) (AuditStatus, error) {
+		op("audit.status", admin.ReadEvents, func(c *call, _ Nothing) (AuditStatus, error) {
 			a, err := with(c)
 			if err != nil {
 				return AuditStatus{}, err
 			}
 			return a.Status(c.Context())
 		}),
-		large(streamed("audit.verify", readEvents, verifyEvents)),
-		large(op("audit.check", readEvents, func(c *call, in AuditCheck) (AuditChecked, error) {
+		large(streamed("audit.verify", admin.ReadEvents, verifyEvents)),
+		large(op("audit.check", admin.ReadEvents, func(c *call, in AuditCheck) (AuditChecked, error) {
 			a, err := with(c)
 			if err != nil {
 				return AuditChecked{}, err
@@ -129,7 +129,7 @@ func auditOperations() []route {
 			}
 			return AuditChecked{Genuine: a.Authentic(in.Records), AnchorSeq: st.AnchorSeq, AnchorTime: st.AnchorTime}, nil
 		})),
-		op("audit.retain", writeSettings, func(c *call, in Retention) (Retained, error) {
+		op("audit.retain", admin.WriteSettings, func(c *call, in Retention) (Retained, error) {
 			a, err := with(c)
 			if err != nil {
 				return Retained{}, err
@@ -140,7 +140,7 @@ func auditOperations() []route {
 			n, err := a.Retain(c.Context(), c.by, in.Before)
 			return Retained{n}, err
 		}),
-		op("audit.give-up", writeSettings, func(c *call, in Name) (Nothing, error) {
+		op("audit.give-up", admin.WriteSettings, func(c *call, in Name) (Nothing, error) {
 			a, err := with(c)
 			if err != nil {
 				return Nothing{}, err

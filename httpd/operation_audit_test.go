@@ -19,7 +19,7 @@ func askAudit(t *testing.T, a *Auditing, operation, body string) (status int, an
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	o := &Operator{Auditing: a, Log: log, Admin: &admin.Admin{Now: func() time.Time { return time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC) }}}
-	h := handler(operator, site{operator: o, log: log, stop: context.Background()}, func(*http.Request) (admin.Actor, error) { return "tester", nil })
+	h := handler(operator, site{operator: o, log: log, stop: context.Background()}, func(*http.Request) (admin.Actor, error) { return admin.Operator("tester"), nil })
 	srv := httptest.NewServer(h)
 	defer srv.Close()
 	resp, err := http.Post(srv.URL+"/operator/"+operation, "application/json", strings.NewReader(body))
@@ -93,7 +93,7 @@ func TestAuditOperations(t *testing.T) {
 			t.Errorf("%s of a server without exports: %d", tt.operation, status)
 		}
 	}
-	if by != "tester" || gaveUp != "old" || !before.Equal(time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)) {
+	if by.Name != "tester" || gaveUp != "old" || !before.Equal(time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)) {
 		t.Errorf("by %s: gave up %q, deleted before %v", by, gaveUp, before)
 	}
 	a.Verify = func(context.Context, []string, func(uint64)) (AuditReport, error) {

@@ -31,7 +31,7 @@ func patienceOperations() []route {
 		return given, now
 	}
 	return []route{
-		streamed("finding.list", readEvents, func(c *call) error {
+		streamed("finding.list", admin.ReadEvents, func(c *call) error {
 			var q FindingQuery
 			if err := c.decode(&q); err != nil {
 				return err
@@ -41,11 +41,11 @@ func patienceOperations() []route {
 				return c.operator.Admin.Findings(ctx, from, until)
 			})
 		}),
-		op("finding.apply", writePolicy, func(c *call, in FindingRef) (admin.Finding, error) {
+		op("finding.apply", admin.WritePolicy, func(c *call, in FindingRef) (admin.Finding, error) {
 			from, until := since(c, in.Since)
 			return c.operator.Admin.ApplyFinding(c.Context(), c.by, in.ID, from, until)
 		}),
-		op("client.patience", readEvents, func(c *call, in Name) (admin.PatienceView, error) {
+		op("client.patience", admin.ReadEvents, func(c *call, in Name) (admin.PatienceView, error) {
 			return c.operator.Admin.Patience(c.Context(), in.Name)
 		}),
 	}

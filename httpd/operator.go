@@ -67,13 +67,13 @@ func withPeer(ctx context.Context, c net.Conn) context.Context {
 func identify(r *http.Request, self uint32) (admin.Actor, error) {
 	p, ok := r.Context().Value(peerKey{}).(peer)
 	if !ok {
-		return "", fmt.Errorf("httpd: a connection without a peer")
+		return admin.Actor{}, fmt.Errorf("httpd: a connection without a peer")
 	}
 	if p.err != nil {
-		return "", p.err
+		return admin.Actor{}, p.err
 	}
 	if p.uid != 0 && p.uid != self {
-		return "", &Problem{
+		return admin.Actor{}, &Problem{
 			Type: "/problems/forbidden", Title: "Not permitted", Status: http.StatusForbidden,
 			Detail: fmt.Sprintf("uid %d may not administer this server", p.uid),
 			Hint:   fmt.Sprintf("run the command as root or as uid %d", self),
@@ -81,7 +81,7 @@ func identify(r *http.Request, self uint32) (admin.Actor, error) {
 	}
 	uid := strconv.FormatUint(uint64(p.uid), 10)
 	if u, err := user.LookupId(uid); err == nil {
-		return admin.Actor(fmt.Sprintf("uid %s (%s) over the admin socket", uid, u.Username)), nil
+		return admin.Operator(fmt.Sprintf("uid %s (%s) over the admin socket", uid, u.Username)), nil
 	}
-	return admin.Actor(fmt.Sprintf("uid %s over the admin socket", uid)), nil
+	return admin.Operator(fmt.Sprintf("uid %s over the admin socket", uid)), nil
 }

@@ -97,9 +97,9 @@ func (c *call) refuse(err error) {
 func (c *call) problem(err error) *Problem {
 	p := problemOf(err)
 	if p.Status >= http.StatusInternalServerError && p != errStopping && c.Context().Err() == nil {
-		c.log.Error("an HTTP request failed", "path", c.URL.Path, "by", string(c.by), "error", err)
+		c.log.Error("an HTTP request failed", "path", c.URL.Path, "by", c.by.Name, "error", err)
 	}
-	if c.by == "" && p.Type == "/problems/fault" {
+	if c.by.Name == "" && p.Type == "/problems/fault" {
 		p.Detail = "the server could not answer"
 	}
 	return p

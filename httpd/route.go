@@ -28,46 +28,23 @@ const (
 	anyone                       // HTTPS
 )
 
-// A permission is what a route lets its caller do. The zero permission is
-// granted to nobody.
-type permission string
-
+// What routes of listeners without names let their callers do. No role can
+// have these.
 const (
-	readAccounts        permission = "account.read"
-	writeAccounts       permission = "account.write"
-	readAuthenticators  permission = "authenticator.read"
-	writeAuthenticators permission = "authenticator.write"
-	readSettings        permission = "settings.read"
-	writeSettings       permission = "settings.write"
-	readPolicy          permission = "policy.read"
-	writePolicy         permission = "policy.write"
-	readExplanations    permission = "policy.explain"
-	writeCache          permission = "cache.write"
-	readBypasses        permission = "bypass.read"
-	writeBypasses       permission = "bypass.write"
-	readEvents          permission = "event.read"
-	readActs            permission = "act.read"
-	readBackup          permission = "backup.read"
-	writeKeys           permission = "key.write"
-	readHealth          permission = "health.read"
-	readHealthCauses    permission = "health.causes"
-	readMetrics         permission = "metrics.read"
+	readHealth       admin.Permission = "health.read"
+	readHealthCauses admin.Permission = "health.causes"
+	readMetrics      admin.Permission = "metrics.read"
 )
 
-// grants is what each audience may do. Whoever can open the admin socket could
-// as well open the database and the key file beside it.
-var grants = map[audience][]permission{
-	operator: {
-		readAccounts, writeAccounts, readAuthenticators, writeAuthenticators, readSettings, writeSettings,
-		readPolicy, writePolicy, readExplanations, writeCache, readBypasses, writeBypasses,
-		readEvents, readActs, readBackup, writeKeys,
-	},
-	machine: {readHealth, readHealthCauses, readMetrics},
-	anyone:  {readHealth},
+// grants is what each audience may do.
+var grants = map[audience][]admin.Permission{
+	operator: admin.Permissions(),
+	machine:  {readHealth, readHealthCauses, readMetrics},
+	anyone:   {readHealth},
 }
 
 // allowed reports whether a has been granted p.
-func allowed(a audience, p permission) bool {
+func allowed(a audience, p admin.Permission) bool {
 	return p != "" && slices.Contains(grants[a], p)
 }
 
@@ -76,7 +53,7 @@ type route struct {
 	method     string
 	path       string
 	audience   audience
-	permission permission
+	permission admin.Permission
 	body       int64 // octets that a request may bring; 0 for none
 	// serve answers. An error that it returns becomes a problem document, so
 	// it must not have written anything then.
@@ -104,7 +81,7 @@ type call struct {
 	site
 	w     http.ResponseWriter
 	route *route
-	by    admin.Actor // who asks; "" but for operators
+	by    admin.Actor // who asks; zero for listeners without names
 }
 
 // handler serves the routes of one audience. identify finds out who asks, or

@@ -7,6 +7,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"sallyport/admin"
 )
 
 // Every route says to whom it is open and what it lets them do. Without either
@@ -41,7 +43,7 @@ func TestNothingIsGrantedByDefault(t *testing.T) {
 	tests := []struct {
 		name string
 		a    audience
-		p    permission
+		p    admin.Permission
 		want bool
 	}{
 		{"no audience", 0, readHealth, false},
@@ -50,7 +52,7 @@ func TestNothingIsGrantedByDefault(t *testing.T) {
 		{"an audience that does not exist", 99, readHealth, false},
 		{"the causes of failures over HTTPS", anyone, readHealthCauses, false},
 		{"metrics over HTTPS", anyone, readMetrics, false},
-		{"accounts on the telemetry listener", machine, readAccounts, false},
+		{"accounts on the telemetry listener", machine, admin.ReadAccounts, false},
 		{"health over HTTPS", anyone, readHealth, true},
 	}
 	for _, tt := range tests {

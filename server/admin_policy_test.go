@@ -432,7 +432,7 @@ func TestBypassIsForOneLoginOfOneAccount(t *testing.T) {
 	add := func(seconds int) admin.BypassView {
 		t.Helper()
 		v, err := w.admin.AddBypass(ctx, by, admin.NewBypass{Account: `CORP\ALICE`, Seconds: seconds, Reason: "phone at home"})
-		if err != nil || v.Account != "alice" || v.Actor != string(by) {
+		if err != nil || v.Account != "alice" || v.Actor != by.Name {
 			t.Fatalf("bypass %+v, %v", v, err)
 		}
 		return v

@@ -18,7 +18,7 @@ import (
 // The tests of package admin stand here, where it has a real store and the real
 // factors.
 
-const by admin.Actor = "test"
+var by = admin.Operator("test")
 
 // wantProblem fails unless err is a Problem of that kind which says text.
 func wantProblem(t *testing.T, err, kind error, text string) {
@@ -340,7 +340,7 @@ func TestActsRecordEverything(t *testing.T) {
 		t.Fatalf("%d acts for %d changes, %v", len(acts), len(steps), err)
 	}
 	for i, act := range acts {
-		if act.Action != steps[i].action || act.Actor != string(by) || act.Subject == "" || act.Time.IsZero() {
+		if act.Action != steps[i].action || act.Actor != by.Name || act.Subject == "" || act.Time.IsZero() {
 			t.Errorf("act %d is %+v; want %s", i, act, steps[i].action)
 		}
 		if strings.Contains(fmt.Sprint(act), "canary") {

@@ -168,7 +168,7 @@ func (s *Server) drill(ctx context.Context, tell func(string), v *Examined) erro
 
 // refusable decides a login with a password that nobody has.
 func (s *Server) refusable(ctx context.Context) (auth.Decision, error) {
-	const by = admin.Actor("restore drill")
+	by := admin.Operator("restore drill")
 	name := "drill-" + rand.Text()[:12]
 	if _, err := s.Admin.AddApplication(ctx, by, name); err != nil {
 		return auth.Decision{}, err

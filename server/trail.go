@@ -143,7 +143,7 @@ func (s *Server) auditing() *httpd.Auditing {
 		},
 		Retain: func(ctx context.Context, by admin.Actor, before time.Time) (uint64, error) {
 			return s.Store.Retain(ctx, admin.Act{
-				Time: time.Now(), Actor: string(by), Action: "event.retain", Detail: "events before " + before.UTC().Format(time.RFC3339),
+				Time: time.Now(), Actor: by.Name, Action: "event.retain", Detail: "events before " + before.UTC().Format(time.RFC3339),
 			}, before)
 		},
 		GiveUp: func(ctx context.Context, by admin.Actor, name string) error {
@@ -155,7 +155,7 @@ func (s *Server) auditing() *httpd.Auditing {
 					}
 				}
 			}
-			if err := s.Store.Apply(ctx, admin.Act{Time: time.Now(), Actor: string(by), Action: "export.give-up", Subject: name}); err != nil {
+			if err := s.Store.Apply(ctx, admin.Act{Time: time.Now(), Actor: by.Name, Action: "export.give-up", Subject: name}); err != nil {
 				return err
 			}
 			return audit.GiveUp(ctx, s.Store, name)
