@@ -137,7 +137,7 @@ type Settings struct {
 // lost stretch can still match.
 const RewoundFor = 90 * time.Second
 
-// Client returns the client of that name, or nil.
+// Client returns the client of that name, built in or not, or nil.
 func (s *Settings) Client(name string) *Client { return s.clients[name] }
 
 // Group returns the group of that name, or nil.
@@ -145,7 +145,10 @@ func (s *Settings) Group(name string) *Group { return s.groups[name] }
 
 // Index prepares the look-ups. A store calls it once, before it hands s out.
 func (s *Settings) Index() *Settings {
-	s.clients = make(map[string]*Client, len(s.Clients))
+	s.clients = make(map[string]*Client, len(builtin)+len(s.Clients))
+	for i := range builtin {
+		s.clients[builtin[i].Name] = &builtin[i]
+	}
 	for i := range s.Clients {
 		s.clients[s.Clients[i].Name] = &s.Clients[i]
 	}
@@ -167,3 +170,9 @@ const (
 	ConsoleClient = "console" // a passkey, of an account that has a role
 	PortalClient  = "portal"  // a first and a second factor, or a passkey
 )
+
+// builtin are the clients that every Settings has.
+var builtin = []Client{
+	{ID: ConsoleClient, Name: ConsoleClient, Door: "console", Application: ConsoleClient, Mode: ModeChallenge, Password: PasswordVerify, Origin: OriginNone},
+	{ID: PortalClient, Name: PortalClient, Door: "portal", Application: PortalClient, Mode: ModeChallenge, Password: PasswordVerify, Origin: OriginNone},
+}

@@ -96,8 +96,9 @@ type Decision struct {
 	// Attributes go into the reply of an Accept, in order. They are the
 	// settings of the client, the rule and the groups; the door translates them.
 	Attributes []ReplyAttribute
-	// Account is the ID of the account that an Accept let in, Factor the factor
-	// that completed it, "" if an exemption spared it. Both are "" otherwise.
+	// Account is the ID of the account that an Accept let in, "" otherwise.
+	// Factor is the factor that completed it, "" if an exemption spared it; for
+	// a Challenge the one that is asked for.
 	Account string
 	Factor  string
 	// Repeated says that this very request had its answer before and gets it

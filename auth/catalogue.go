@@ -675,6 +675,23 @@ var catalogue = []Meaning{
 		Remedy:        remedyAccepted,
 	},
 
+	{
+		Outcome: PasskeyVerified, Name: "passkey-verified", Label: "Passkey Verified",
+		Result: Success, Verdict: Accept, Stage: StageAnswer, Method: "passkey",
+		Person:        signedIn,
+		HelpDesk:      "The passkey or security key was right." + tellAccepted,
+		Administrator: "The passkey signed the challenge of this login, for this site, after its own check of a PIN, finger or face. It proves a first and a second factor at once and cannot be used by somebody who relays a page.",
+		Remedy:        remedyAccepted,
+	},
+	{
+		Outcome: PasskeyPending, Name: "passkey-pending", Label: "Passkey Pending",
+		Result: Pending, Verdict: Challenge, Stage: StageFactor, Method: "passkey",
+		Person:        "Use your passkey or security key.",
+		HelpDesk:      "The login waits for a passkey. Tell the caller: Follow what your browser shows, and touch your security key if you have one.",
+		Administrator: "The browser was asked for a passkey, and no answer has come yet. Everybody who asks for one is asked, also somebody who has none and a name that no account has, so that the question gives nothing away. If nothing follows, the person gave up, or the browser found no passkey for this site.",
+		Remedy:        "Person: use the passkey; if the browser offers none, it is on another device, or was made for another address of this site. Administrator: passkeys belong to one address, the one that https.url in the configuration names.",
+	},
+
 	// Ours, 11xx: the request and the client that sent it.
 
 	{
@@ -857,6 +874,15 @@ var catalogue = []Meaning{
 		Remedy:        verifyCaller + "Administrator: bind an authenticator with `sallyport authenticator add NAME --factor oath`; `sallyport explain --account NAME` shows which methods the rule admits.",
 	},
 
+	{
+		Outcome: RoleMissing, Name: "role-missing", Label: "Role Missing",
+		Result: Failure, Verdict: Reject, Stage: StagePolicy, Method: "policy",
+		Person:        "This account may not administer anything here. Sign in at the portal instead.",
+		HelpDesk:      "The passkey was right, and the account has no role at the console. Tell the caller: This page is for administrators; your own page is the portal.",
+		Administrator: "The passkey was right, so the person was told. The account has no role, and the console lets nobody in without one; nothing was spent.",
+		Remedy:        "Person: use the portal. Administrator: if the person is to administer, an owner gives the account a role in the console, under People.",
+	},
+
 	// Ours, 15xx: the second factor and its codes.
 
 	{
@@ -908,6 +934,15 @@ var catalogue = []Meaning{
 		Administrator: "The database went back in time: a backup was restored, or a standby that lagged behind took over. Codes that were spent in the lost stretch look unspent. Codes of TOTP authenticators have expired by now and work on; counters of HOTP tokens and recovery codes do not expire, so those are refused, right or wrong, until they are resynchronized or issued anew. It counts as a failure.",
 		Remedy:        verifyCaller + "Administrator: bring an HOTP token up to date with `sallyport authenticator resync`, and issue new recovery codes with `sallyport authenticator recovery-codes`.",
 		AtFault:       true,
+	},
+
+	{
+		Outcome: PasskeyWrong, Name: "passkey-wrong", Label: "Passkey Wrong",
+		Result: Failure, Verdict: Reject, Stage: StageAnswer, Method: "passkey",
+		Person:        signInFailed,
+		HelpDesk:      "The passkey that answered is not one of this account, or its answer was not in order. Tell the caller: Please try again, and choose the passkey with your own name; if it fails again, I will have a new one set up with you.",
+		Administrator: "The answer of the browser does not prove a passkey of this account: it is another account's or one that was removed, was made for another address of this site, was given without the authenticator's own check of a PIN, finger or face, carries a counter that went back (a copy may be in use), or changed whether it may be synchronized. It is not counted as a guess, because it cannot be guessed.",
+		Remedy:        "Person: choose the passkey of this account. Administrator: if it goes on, revoke the passkey with `sallyport authenticator revoke` and invite the person to enrol a new one; if the counter went back, ask where else the key has been.",
 	},
 
 	// Ours, 16xx: the challenge.

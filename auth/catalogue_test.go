@@ -209,6 +209,10 @@ func TestCatalogueNamesOfDecidedOutcomes(t *testing.T) {
 		EnrolmentRequired:           "enrolment-required",
 		ResyncRequired:              "resync-required",
 		DatabaseRewound:             "database-rewound",
+		PasskeyVerified:             "passkey-verified",
+		PasskeyPending:              "passkey-pending",
+		PasskeyWrong:                "passkey-wrong",
+		RoleMissing:                 "role-missing",
 	}
 	for o, name := range want {
 		if got := o.String(); got != name {
@@ -342,7 +346,7 @@ func TestCatalogueTellsAGuesserNothing(t *testing.T) {
 			1305, // directory-account-locked
 			PolicyRefused, NoMethodPossible,
 			OATHCodeIncorrect, DuplicateOATHCode, OATHCodeOutOfDate,
-			CodeMissing, CodeNotRecognized, RecoveryCodeWrong, RecoveryCodeUsed,
+			CodeMissing, CodeNotRecognized, RecoveryCodeWrong, RecoveryCodeUsed, PasskeyWrong,
 			ChallengeUnknown, ChallengeElsewhere,
 			100, 107, 111, // the phone number on record cannot be used
 			AuthInProgress, ResyncRequired,

@@ -205,6 +205,12 @@ func (e *Engine) again(at *Attempt, facts *Facts) (Decision, bool) {
 		if account == nil || !account.Enabled || account.BlockedAt(at.Time) || rule == nil || rule.Then.Need == NeedRefuse {
 			return Decision{}, false
 		}
+		d.Account = account.ID
+		for i := range e.about {
+			if e.about[i].info.Verified == a.Outcome {
+				d.Factor = e.about[i].info.Name
+			}
+		}
 		d.Attributes = facts.Settings.attributes(client, rule, account)
 		return d, true
 	case Challenge, Unavailable, Ignore:
@@ -225,7 +231,7 @@ func (e *Engine) refusesUnseen(at *Attempt, facts *Facts) bool {
 		return false
 	}
 	held, _ := e.Limits.held(facts.Throttle, Require(client), at.Time)
-	return held != 0
+	return held != 0 && !byPasskey(at)
 }
 
 // query says which facts an attempt needs. readable is false if nobody can
@@ -377,7 +383,8 @@ func (t *trial) judge(ctx context.Context) (*Settlement, Decision) {
 		return t.settle(DatabaseRewound)
 	}
 	need := Require(client)
-	if held := t.held(need); held != 0 {
+	passkey := byPasskey(&t.at)
+	if held := t.held(need); held != 0 && !passkey {
 		return t.settle(held)
 	}
 
@@ -389,7 +396,9 @@ func (t *trial) judge(ctx context.Context) (*Settlement, Decision) {
 		t.proven = append(t.proven, challenge.Proven...) // copied: facts are shared
 	}
 
-	if left := need.Missing(t.proven, t.engine.Factors); left.Know {
+	if left := need.Missing(t.proven, t.engine.Factors); left.Know && passkey {
+		t.step(StagePrimary, true, "a passkey is to prove it as well")
+	} else if left.Know {
 		if why := t.primary(ctx, refused); why != 0 {
 			return t.settle(why)
 		}
@@ -402,9 +411,10 @@ func (t *trial) judge(ctx context.Context) (*Settlement, Decision) {
 	refuses := t.rule.Then.Need == NeedRefuse
 	t.step(StagePolicy, !refuses, note)
 	switch {
+	case passkey: // nothing is proven yet
 	case refuses && need.Know && challenge == nil:
 		return t.forbid(ctx)
-	case refused == 0 && challenge == nil && !refuses:
+	case refused == 0 && challenge == nil && !refuses && ownRules[client.Name] == nil:
 		t.exempt(client)
 	}
 	if t.spared == 0 {
@@ -424,6 +434,10 @@ func (t *trial) judge(ctx context.Context) (*Settlement, Decision) {
 		t.step(StagePolicy, false, "rule "+t.rule.Name+" refuses all the same; nothing was spent")
 		return t.settle(PolicyRefused)
 	}
+	if client.Name == ConsoleClient && refused == 0 && t.facts.Account.Role == "" {
+		t.step(StagePolicy, false, t.facts.Account.Name+" has no role at the console; nothing was spent")
+		return t.settle(RoleMissing)
+	}
 
 	// Reached with everything proven or spared by an account that may log in, or
 	// not at all: the checks above have already refused. What remains is computed
@@ -434,11 +448,16 @@ func (t *trial) judge(ctx context.Context) (*Settlement, Decision) {
 	}
 	// Only what was proven here is forgiven: whoever can log in somewhere with a
 	// password alone must not buy fresh guesses at codes with it.
-	if need.Know {
+	// A stop and a wait for guesses at codes stay as they are beside a passkey,
+	// which they do not hold up: whoever guesses must not be freed by it.
+	waits, _ := t.engine.Limits.held(t.throttle, need, t.at.Time)
+	if need.Know && waits == 0 {
 		t.throttle.Know = Count{}
 	}
-	if t.spared == 0 {
+	if t.spared == 0 && waits == 0 {
 		t.throttle = Throttle{}
+	}
+	if t.spared == 0 {
 		t.cache = t.remember(client, t.factor)
 	}
 	return t.accept(client)
@@ -585,6 +604,9 @@ func (t *trial) second(ctx context.Context, refused Outcome, client *Client) (wh
 	// refusal here would tell names that exist from names that do not.
 	known := Require(client).Know
 	first := len(t.at.State) == 0
+	if byPasskey(&t.at) {
+		return t.passkey(ctx, refused, first)
+	}
 	enrolled := t.holds()
 	if refused == 0 && first && !enrolled && t.rule.Then.Unenrolled == UnenrolledPass && t.rule.Then.Need != NeedRefuse {
 		t.step(StageFactor, true, "the account holds no second factor that rule "+t.rule.Name+" admits, and it lets such people pass")
@@ -660,6 +682,59 @@ func (t *trial) second(ctx context.Context, refused Outcome, client *Client) (wh
 	return look.why, false
 }
 
+// byPasskey reports whether the claimant brings the answer of a passkey, or asks
+// to be asked for one, at a door that can carry it.
+func byPasskey(at *Attempt) bool {
+	if !at.Can.Passkey {
+		return false
+	}
+	if assertion, _ := evidenceOf[Assertion](at.Evidence); assertion != "" {
+		return true
+	}
+	_, wanted := evidenceOf[PasskeyWanted](at.Evidence)
+	return wanted != nil && len(at.State) == 0
+}
+
+// passkey is second for whoever uses a passkey. Everybody who wants to is asked
+// for one. What is wrong with an answer is no guess and counts as none.
+func (t *trial) passkey(ctx context.Context, refused Outcome, first bool) (why Outcome, ask bool) {
+	assertion, shown := evidenceOf[Assertion](t.at.Evidence)
+	switch {
+	case assertion != "" && first:
+		t.step(StageAnswer, false, "a passkey's answer came without the challenge that it answers")
+		return firstOf(refused, ChallengeUnknown), false
+	case assertion == "" && !t.at.Can.Ask:
+		t.step(StageFactor, false, "this door cannot ask for a passkey")
+		return firstOf(refused, NoMethodPossible), false
+	case assertion == "":
+		t.factor = PasskeyFactor
+		return 0, true
+	}
+	look := t.verify(ctx, Have, shown, refused != 0)
+	t.factor, t.holder = look.factor, look.authenticator
+	switch {
+	case t.err != nil:
+		return t.fault(StageAnswer), false
+	case refused == 0 && look.matched:
+		t.proven = append(t.proven, look.factor)
+		t.mark = look.mark
+		t.step(StageAnswer, true, "the passkey's answer is right")
+		return 0, false
+	case refused != 0:
+		t.step(StageAnswer, false, "not evaluated")
+		return refused, false
+	case !look.held:
+		t.step(StageAnswer, false, "the account holds no passkey that "+t.rule.Name+" admits")
+		return UserIncomplete, false
+	}
+	why = look.why
+	if why == 0 {
+		why = PasskeyWrong
+	}
+	t.step(StageAnswer, false, why.Meaning().Label+"; not counted, because it cannot be guessed")
+	return why, false
+}
+
 // A look is what came of showing evidence to all authenticators of a category.
 type look struct {
 	matched       bool
@@ -680,9 +755,10 @@ func (t *trial) verify(ctx context.Context, c Category, evidence []Evidence, dec
 	var l look
 	at := t.at
 	at.Evidence = evidence
+	_, assertion := evidenceOf[Assertion](evidence)
 	for i, factor := range t.engine.Factors {
 		f := &t.engine.about[i]
-		if f.info.Category != c {
+		if f.info.Category != c || f.info.Passkey != (assertion != nil) {
 			continue
 		}
 		shown := false
@@ -740,12 +816,15 @@ func weight(o Outcome) int {
 func (t *trial) holds() bool {
 	for i := range t.engine.about {
 		info := &t.engine.about[i].info
-		if info.Category == Have && t.rule.Then.admits(info.Name) && t.has(info.Name) {
+		if info.Category == Have && t.carries(info) && t.rule.Then.admits(info.Name) && t.has(info.Name) {
 			return true
 		}
 	}
 	return false
 }
+
+// carries reports whether the door can carry what a factor needs.
+func (t *trial) carries(info *Info) bool { return !info.Passkey || t.at.Can.Passkey }
 
 // has reports whether the account holds an authenticator of the factor.
 func (t *trial) has(factor string) bool {
@@ -782,11 +861,18 @@ func (t *trial) fault(stage Stage) Outcome {
 
 // ask settles the trial with a challenge.
 func (t *trial) ask() (*Settlement, Decision) {
-	prompt := t.prompt()
-	t.step(StageFactor, true, "asked for a code ("+t.factor+")")
-	s, d := t.settle(OATHCodePending)
+	outcome, prompt, what := OATHCodePending, "", "a code ("
+	if t.factor != PasskeyFactor {
+		prompt = t.prompt()
+	}
+	if t.factor == PasskeyFactor {
+		outcome, prompt, what = PasskeyPending, PasskeyPending.Meaning().Person, "a passkey ("
+	}
+	t.step(StageFactor, true, "asked for "+what+t.factor+")")
+	s, d := t.settle(outcome)
 	d.State = newState()
 	d.Message = prompt
+	d.Factor = t.factor
 	s.Open = &OpenChallenge{
 		ID:          challengeID(d.State),
 		Subject:     t.facts.Subject,
@@ -811,6 +897,10 @@ func (t *trial) ask() (*Settlement, Decision) {
 // the rule's order that the account holds and that can be asked for. An account
 // that holds none, or a name that nobody has, is asked as most are.
 func (t *trial) prompt() string {
+	if info := t.preferred(); info != nil {
+		t.factor = info.Name
+		return info.Prompt
+	}
 	first := ""
 	for n := range t.admitted {
 		info := &t.engine.about[n].info
@@ -836,12 +926,32 @@ func (t *trial) prompt() string {
 	return first
 }
 
+// preferred returns the factor of the first authenticator, in the account's own
+// order, that the rule admits and that can be asked for at this door; nil if
+// there is none, if the rule has an order of its own, or if the client has
+// checked the first factor, where everybody must be asked for the same.
+func (t *trial) preferred() *Info {
+	client := t.facts.Settings.Client(t.at.Client)
+	if client == nil || !Require(client).Know || len(t.rule.Then.Methods) > 1 {
+		return nil
+	}
+	for i := range t.facts.Authenticators {
+		for j := range t.engine.about {
+			info := &t.engine.about[j].info
+			if info.Name == t.facts.Authenticators[i].Factor && info.Category == Have && (info.Prompt != "" || info.Passkey && t.at.Can.Passkey) && t.rule.Then.admits(info.Name) {
+				return info
+			}
+		}
+	}
+	return nil
+}
+
 // admitted goes through the second factors that the rule admits, in its order,
 // by their place in the engine.
 func (t *trial) admitted(yield func(int) bool) {
 	if len(t.rule.Then.Methods) == 0 {
 		for i := range t.engine.about {
-			if t.engine.about[i].info.Category == Have && !yield(i) {
+			if info := &t.engine.about[i].info; info.Category == Have && t.carries(info) && !yield(i) {
 				return
 			}
 		}
@@ -849,7 +959,7 @@ func (t *trial) admitted(yield func(int) bool) {
 	}
 	for _, name := range t.rule.Then.Methods {
 		for i := range t.engine.about {
-			if info := &t.engine.about[i].info; info.Category == Have && info.Name == name && !yield(i) {
+			if info := &t.engine.about[i].info; info.Category == Have && info.Name == name && t.carries(info) && !yield(i) {
 				return
 			}
 		}
@@ -872,6 +982,7 @@ func (t *trial) accept(client *Client) (*Settlement, Decision) {
 	if d.Verdict != Accept {
 		return s, d
 	}
+	d.Account, d.Factor = t.facts.Account.ID, t.factor
 	d.Attributes = t.facts.Settings.attributes(client, t.rule, t.facts.Account)
 	return s, d
 }

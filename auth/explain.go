@@ -22,11 +22,20 @@ type Explanation struct {
 // request that would wait for an open login is explained as if that one were not
 // answered in time.
 func (e *Engine) Explain(ctx context.Context, at Attempt) (Explanation, error) {
+	return e.ExplainUnder(ctx, at, nil)
+}
+
+// ExplainUnder is Explain under settings that are not in force, so that a change
+// can be tried; nil means those that are. They must have been indexed.
+func (e *Engine) ExplainUnder(ctx context.Context, at Attempt, settings *Settings) (Explanation, error) {
 	at.Evidence, at.State, at.Request = nil, nil, ""
 	q, readable := e.query(at)
 	facts, err := e.Store.Snapshot(ctx, q, true)
 	if err != nil {
 		return Explanation{}, err
+	}
+	if settings != nil {
+		facts.Settings = settings
 	}
 	t := e.newTrial(at, facts, readable)
 	t.assume = true

@@ -32,6 +32,8 @@ const (
 
 	RecoveryCodeVerified Outcome = 1001
 	PasswordVerified     Outcome = 1002
+	PasskeyVerified      Outcome = 1003
+	PasskeyPending       Outcome = 1004
 
 	ClientUnknown               Outcome = 1101
 	SharedSecretMismatch        Outcome = 1102
@@ -54,6 +56,7 @@ const (
 	PolicyRefused Outcome = 1404
 
 	EnrolmentRequired Outcome = 1406
+	RoleMissing       Outcome = 1407
 
 	NoMethodPossible  Outcome = 1501
 	CodeMissing       Outcome = 1502
@@ -61,6 +64,7 @@ const (
 	RecoveryCodeWrong Outcome = 1504
 	RecoveryCodeUsed  Outcome = 1505
 	ResyncRequired    Outcome = 1506
+	PasskeyWrong      Outcome = 1507
 
 	ChallengeExpired   Outcome = 1601
 	ChallengeUnknown   Outcome = 1602

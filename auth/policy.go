@@ -37,6 +37,7 @@ func (r Requirement) Missing(proven []string, factors []Factor) Requirement {
 			r.Know = false
 		case Have:
 			r.Have = false
+			r.Know = r.Know && !info.Both
 		}
 	}
 	return r
@@ -49,6 +50,9 @@ func (r Requirement) Met() bool { return !r.Know && !r.Have }
 // strictest. note says in the trace what it asks for. account is nil for a name
 // that nobody has.
 func (s *Settings) rule(client *Client, account *Account, held []Authenticator, at *Attempt) (r *Rule, note string) {
+	if own := ownRules[client.Name]; own != nil {
+		return own, own.note()
+	}
 	for i := range s.Rules {
 		m := &s.Rules[i].Match
 		if m.fitsRequest(client, at) && m.fitsPerson(account, held) {
@@ -68,7 +72,7 @@ func (s *Settings) ruleNamed(name string) *Rule {
 	if name == Strictest {
 		return &strictest
 	}
-	return nil
+	return ownRules[name]
 }
 
 // fitsRequest reports whether the conditions fit that are not about the person.
@@ -139,6 +143,9 @@ func (t *Then) patience(can time.Duration) time.Duration {
 func (s *Settings) rewoundAt(client *Client, at *Attempt) bool {
 	if s.Rewound.IsZero() || at.Time.Before(s.Rewound) || !at.Time.Before(s.Rewound.Add(RewoundFor)) {
 		return false
+	}
+	if ownRules[client.Name] != nil {
+		return true
 	}
 	for i := range s.Rules {
 		r := &s.Rules[i]

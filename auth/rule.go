@@ -69,3 +69,12 @@ var strictest = Rule{Name: Strictest}
 // Strictest is the name of the rule for logins that no rule matches; no other
 // rule can have it.
 const Strictest = "strictest"
+
+// PasskeyFactor is the factor whose evidence is an Assertion.
+const PasskeyFactor = "webauthn"
+
+// ownRules are the rules of the built-in clients. Nothing stands before them.
+var ownRules = map[string]*Rule{
+	ConsoleClient: {Name: ConsoleClient, Then: Then{Methods: []string{PasskeyFactor}}},
+	PortalClient:  {Name: PortalClient},
+}
