@@ -16,10 +16,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -69,8 +71,16 @@ type Config struct {
 	// never wait for it: what cannot be delivered stays in the database.
 	Export []Export `yaml:"export" max:"16"`
 
-	// Health for load balancers; console, portal and API in a later release.
+	// Console, portal and API for browsers and programs of the network.
 	HTTPS HTTPS `yaml:"https"`
+
+	// The loopback address at which the same pages are served without TLS: for
+	// browsers on this machine, to which http://localhost is as safe, and for a
+	// reverse proxy on this machine that ends TLS. Empty switches it off.
+	Local string `yaml:"local"`
+
+	// What people may do for themselves.
+	Portal Portal `yaml:"portal"`
 
 	// The loopback address of /livez, /readyz and /metrics, which ask for no
 	// password. Empty switches them off.
@@ -135,6 +145,25 @@ type HTTPS struct {
 
 	// The PEM file with the private key of the certificate.
 	Key string `yaml:"key"`
+
+	// The address that people type, such as https://mfa.example.com: what
+	// invitations lead to, and what passkeys belong to. Passkeys that were made
+	// under one address do not work under another. Empty means
+	// http://localhost with the port of local.
+	URL string `yaml:"url"`
+
+	// Addresses and networks of the reverse proxies that stand before us. Only
+	// from these is X-Forwarded-For believed, and only up to the first address
+	// in it, from the right, that is none of these.
+	Proxies []string `yaml:"proxies" max:"64"`
+}
+
+// Portal is what people may do for themselves.
+type Portal struct {
+	// How long a one-time bypass lasts that people may give themselves at the
+	// portal, where they have signed in with both factors. 0 means that they may
+	// not.
+	BypassSeconds int `yaml:"bypass_seconds" min:"0" max:"86400"`
 }
 
 // Log says how the server logs.
@@ -196,6 +225,7 @@ func Default() Config {
 	return Config{
 		Data:              "/var/lib/sallyport",
 		RADIUS:            []string{":1812"},
+		Local:             "127.0.0.1:9480",
 		Telemetry:         "127.0.0.1:9812",
 		Log:               Log{Format: "json", Level: slog.LevelInfo},
 		Issuer:            "Sallyport",
@@ -381,4 +411,40 @@ func (p PasswordHash) LaneCount() int {
 		return p.Lanes
 	}
 	return max(1, runtime.GOMAXPROCS(0)-1)
+}
+
+// Site returns the address that people type, without a slash at its end:
+// HTTPS.URL, or http://localhost with the port of the local listener, which may
+// be another than the one that was asked for.
+func (c Config) Site(localPort int) string {
+	if c.HTTPS.URL != "" {
+		return strings.TrimSuffix(c.HTTPS.URL, "/")
+	}
+	return "http://localhost:" + strconv.Itoa(localPort)
+}
+
+// ProxyPrefixes returns HTTPS.Proxies of a valid configuration.
+func (c Config) ProxyPrefixes() []netip.Prefix {
+	list := make([]netip.Prefix, 0, len(c.HTTPS.Proxies))
+	for _, text := range c.HTTPS.Proxies {
+		if p, err := prefix(text); err == nil {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// prefix reads an address or a network.
+func prefix(text string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(text); err == nil {
+		if a.Zone() != "" {
+			return netip.Prefix{}, errors.New("it has a zone")
+		}
+		return netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(text)
+	if err == nil && p.Masked() != p {
+		err = errors.New("it has bits set behind the network")
+	}
+	return p, err
 }

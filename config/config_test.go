@@ -37,7 +37,9 @@ func TestParse(t *testing.T) {
 data: /srv/sallyport
 kek_file: /etc/sallyport/seal.key
 radius: [":1812", '192.0.2.1:1645']
-https: {address: ":443", certificate: /c.pem, key: /k.pem}
+https: {address: ":443", certificate: /c.pem, key: /k.pem, url: "https://mfa.example.com", proxies: [192.0.2.9, "2001:db8::/64"]}
+local: "[::1]:80"
+portal: {bypass_seconds: 300}
 telemetry: "[::1]:9000"
 log: {format: text, level: debug}
 database: postgresql://sally@db/sally
@@ -62,7 +64,9 @@ password_hash: {memory_kib: 65536, iterations: 3, parallelism: 4, lanes: 2}
 			Data:                 "/srv/sallyport",
 			KEKFile:              "/etc/sallyport/seal.key",
 			RADIUS:               []string{":1812", "192.0.2.1:1645"},
-			HTTPS:                HTTPS{Address: ":443", Certificate: "/c.pem", Key: "/k.pem"},
+			HTTPS:                HTTPS{Address: ":443", Certificate: "/c.pem", Key: "/k.pem", URL: "https://mfa.example.com", Proxies: []string{"192.0.2.9", "2001:db8::/64"}},
+			Local:                "[::1]:80",
+			Portal:               Portal{BypassSeconds: 300},
 			Telemetry:            "[::1]:9000",
 			Log:                  Log{Format: "text", Level: slog.LevelDebug},
 			Database:             "postgresql://sally@db/sally",
@@ -237,8 +241,31 @@ func TestParseRefuses(t *testing.T) {
 		{"telemetry where https is", "https: {address: ':9812'}\n", []string{
 			": telemetry: port 9812 is in use by https.address already; choose another address or port",
 		}},
-		{"nobody could log in", "radius: []\n", []string{
-			":1: radius: neither radius nor https.address has an address, so nobody could log in; give at least one",
+		{"nobody could log in", "radius: []\nlocal: ''\n", []string{
+			":1: radius: none of radius, https.address and local has an address, so nobody could log in; give at least one",
+		}},
+		{"pages without TLS for everybody", "local: :9480\n", []string{
+			`:1: local: ":9480" can be reached from other machines, and has no TLS; write 127.0.0.1:9480, and use https.address for other machines`,
+		}},
+		{"pages where the telemetry is", "local: 127.0.0.1:9812\n", []string{
+			":1: local: port 9812 is in use by telemetry already; choose another address or port",
+		}},
+		{"an address without TLS for people", "https:\n  url: http://mfa.example.com\n", []string{
+			`:2: https.url: "http://mfa.example.com" is not an address for browsers; write it like https://mfa.example.com`,
+		}},
+		{"an address with a path", "https:\n  url: https://example.com/mfa\n", []string{
+			`:2: https.url: "https://example.com/mfa" has more in it than https://, a host name and perhaps a port; write it like https://mfa.example.com`,
+		}},
+		{"an address that is a number", "https:\n  url: https://192.0.2.1\n", []string{
+			`:2: https.url: "https://192.0.2.1" has an IP address for a host, and passkeys belong to names; give the host a name`,
+		}},
+		{"an address in capitals", "https:\n  url: https://MFA.example.com\n", []string{
+			`:2: https.url: "https://MFA.example.com" has capital letters, which browsers make small; write it in small letters`,
+		}},
+		{"proxies everywhere", "https:\n  proxies: [0.0.0.0/0, 192.0.2.1/24, proxy]\n", []string{
+			`:2: https.proxies[0]: "0.0.0.0/0" is neither an address nor a network; write it like 192.0.2.10 or 192.0.2.0/28`,
+			`:2: https.proxies[1]: "192.0.2.1/24" is neither an address nor a network; write it like 192.0.2.10 or 192.0.2.0/28`,
+			`:2: https.proxies[2]: "proxy" is neither an address nor a network; write it like 192.0.2.10 or 192.0.2.0/28`,
 		}},
 		{"half a certificate", "https:\n  address: :443\n  certificate: /c\n", []string{
 			":1: https.key: is empty, but https.certificate is given; give both or neither",
@@ -599,6 +626,7 @@ func TestSet(t *testing.T) {
 		{"radius", ":1812, :1645", with(func(c *Config) { c.RADIUS = []string{":1812", ":1645"} }), ""},
 		{"radius", "", with(func(c *Config) { c.RADIUS = nil }), ""},
 		{"telemetry", "", with(func(c *Config) { c.Telemetry = "" }), ""},
+		{"local", "", with(func(c *Config) { c.Local = "" }), ""},
 		{"log.level", "loud", Config{}, `config: log.level: "loud" is not a level; write debug, info, warn or error`},
 		{"keep_events", "48h", with(func(c *Config) { c.KeepEvents = 48 * time.Hour }), ""},
 		{"database", "postgres://h/d", with(func(c *Config) { c.Database = "postgres://h/d" }), ""},

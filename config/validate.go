@@ -169,14 +169,49 @@ func (v *verdict) addresses() {
 	if c.Telemetry != "" {
 		if e, ok := v.endpoint("telemetry", c.Telemetry); ok {
 			v.disjoint(tcp, e)
+			tcp = append(tcp, e)
 			if !e.addr.IsLoopback() {
 				v.wrong("telemetry", "%q can be reached from other machines, and asks for no password; write 127.0.0.1:%d, and let a collector on this machine pass it on",
 					c.Telemetry, e.port)
 			}
 		}
 	}
-	if len(c.RADIUS) == 0 && c.HTTPS.Address == "" {
-		v.wrongWith("https.address", "radius", "neither radius nor https.address has an address, so nobody could log in; give at least one")
+	if c.Local != "" {
+		if e, ok := v.endpoint("local", c.Local); ok {
+			v.disjoint(tcp, e)
+			if !e.addr.IsLoopback() {
+				v.wrong("local", "%q can be reached from other machines, and has no TLS; write 127.0.0.1:%d, and use https.address for other machines", c.Local, e.port)
+			}
+		}
+	}
+	if len(c.RADIUS) == 0 && c.HTTPS.Address == "" && c.Local == "" {
+		v.wrongWith("https.address", "radius", "none of radius, https.address and local has an address, so nobody could log in; give at least one")
+	}
+	v.site()
+}
+
+// site checks the address that people type, and the proxies before it.
+func (v *verdict) site() {
+	c := v.config
+	if text := c.HTTPS.URL; text != "" {
+		u, err := url.Parse(text)
+		switch {
+		case err != nil || u.Scheme != "https" && (u.Scheme != "http" || u.Hostname() != "localhost"):
+			v.wrong("https.url", "%s is not an address for browsers; write it like https://mfa.example.com", quote(text))
+		case !hostName.MatchString(u.Hostname()) || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
+			v.wrong("https.url", "%s has more in it than https://, a host name and perhaps a port; write it like https://mfa.example.com", quote(text))
+		case u.Hostname() != strings.ToLower(u.Hostname()):
+			v.wrong("https.url", "%s has capital letters, which browsers make small; write it in small letters", quote(text))
+		default:
+			if _, err := netip.ParseAddr(u.Hostname()); err == nil {
+				v.wrong("https.url", "%s has an IP address for a host, and passkeys belong to names; give the host a name", quote(text))
+			}
+		}
+	}
+	for i, text := range c.HTTPS.Proxies {
+		if p, err := prefix(text); err != nil || p.Bits() == 0 {
+			v.wrong(fmt.Sprintf("https.proxies[%d]", i), "%s is neither an address nor a network; write it like 192.0.2.10 or 192.0.2.0/28", quote(text))
+		}
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 var overrides = []struct{ flag, key, usage string }{
 	{"radius", "radius", "UDP `addresses` for RADIUS, separated by commas; \"\" for none"},
 	{"https", "https.address", "TCP `address` for HTTPS"},
+	{"local", "local", "loopback `address` of the pages without TLS, for browsers on this machine; \"\" for none"},
 	{"telemetry", "telemetry", "loopback `address` of /livez, /readyz and /metrics; \"\" for none"},
 	{"log-format", "log.format", "json or text"},
 	{"log-level", "log.level", "debug, info, warn or error"},
@@ -115,7 +116,7 @@ func serveHint(err error, cfg config.Config) string {
 	case errors.Is(err, seal.ErrWrongKey):
 		return "put back the copy of the key file that belongs to this database: " + cfg.KEKPath()
 	case errors.Is(err, syscall.EADDRINUSE):
-		return "stop the program that uses the address (ss -lnptu shows it), or give another with --radius, --https or --telemetry"
+		return "stop the program that uses the address (ss -lnptu shows it), or give another with --radius, --https, --local or --telemetry"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return "give an address that this host has (ip address shows them)"
 	case errors.Is(err, syscall.ENOSPC):
