@@ -32,6 +32,7 @@ var floors = []struct {
 		"intake":   "turns files and archives into lines; does not understand them",
 		"evtx":     "reads Windows event logs; does not understand the events",
 		"winreg":   "reads registry exports and hives; judges nothing",
+		"web":      "holds the pages for browsers; serves nothing",
 
 		"evtx/evtxtest": "writes Windows event logs; only tests import it",
 	}},

@@ -1,7 +1,6 @@
 package httpd
 
 import (
-	"bufio"
 	"io"
 	"net"
 	"net/http"
@@ -10,42 +9,6 @@ import (
 	"testing/synctest"
 	"time"
 )
-
-// An operation may take longer than its body may take to come: the limit for the
-// body must not end the operation with it, without a word, a minute after it began.
-func TestLongOperationIsNotCutOff(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		near, far := net.Pipe()
-		l := &pipeListener{conn: make(chan net.Conn, 1), closed: make(chan struct{})}
-		l.conn <- far
-		s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			c := &call{Request: r, w: w, route: &route{body: 1 << 10}}
-			var v struct{ Name string }
-			if err := c.decode(&v); err != nil {
-				t.Errorf("decode: %v", err)
-			}
-			select {
-			case <-r.Context().Done():
-				t.Errorf("the operation was ended after %v: %v", bodyTimeout, r.Context().Err())
-			case <-time.After(10 * bodyTimeout):
-				io.WriteString(w, v.Name)
-			}
-		})}
-		served := make(chan error)
-		go func() { served <- s.Serve(l) }()
-		go io.WriteString(near, "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 16\r\n\r\n{\"Name\":\"alice\"}")
-		resp, err := http.ReadResponse(bufio.NewReader(near), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if b, err := io.ReadAll(resp.Body); err != nil || string(b) != "alice" {
-			t.Errorf("answered %q, %v; want alice", b, err)
-		}
-		near.Close()
-		s.Close()
-		<-served
-	})
-}
 
 // A body that never comes holds the connection for a minute, and is told so.
 func TestBodyThatNeverComes(t *testing.T) {
