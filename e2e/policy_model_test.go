@@ -456,7 +456,11 @@ func (r *policyRun) step(s policyStep) {
 			return // recovery codes are for people who have something to recover
 		}
 		var bound struct{ Codes []string }
-		if err := json.Unmarshal(r.act("authenticator.recovery-codes", fields{"name": name}), &bound); err != nil {
+		out := r.act("authenticator.recovery-codes", fields{"name": name})
+		if r.why != "" {
+			return // the operation itself says why it failed
+		}
+		if err := json.Unmarshal(out, &bound); err != nil {
 			r.why = err.Error()
 		}
 		p.Sheet = make(map[string]bool)
