@@ -8,28 +8,35 @@ FUZZTIME ?= 10m
 
 # What a fresh machine needs beside Go; tests talk to these as to real peers.
 PEERS := freeradius freeradius-utils freeradius-postgresql oathtool postgresql rsyslog strace \
-	curl ldap-utils libevtx-utils libhivex-bin nginx-light openssl slapd sslscan tcpdump tshark
+	curl ldap-utils libevtx-utils libhivex-bin nginx-light openssl slapd sslscan tcpdump tshark \
+	chromium fonts-dejavu-core
 
 export CGO_ENABLED = 0
 
-.PHONY: help build demo test check bench fuzz campaign peers docs clean
+.PHONY: help build program pages demo test check bench fuzz campaign peers docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: ## build bin/sallyport, static, without cgo
+build: pages program ## build bin/sallyport with its pages, static, without cgo
+
+pages: ## build the pages for browsers (Node 20, npm 10)
+	@./.ci/pages
+
+program: ## build bin/sallyport with the pages that are there
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/sallyport
 
-demo: build ## show the main job: five logins over RADIUS and why each ended as it did
+demo: program ## show the main job: five logins over RADIUS and why each ended as it did
 	@$(GO) run ./cmd/demo $(BIN)
 
-test: peers check build ## run every test, with the race detector, against real peers
+test: peers pages check program ## run every test, with the race detector, against real peers
 	CGO_ENABLED=1 $(GO) test -race -timeout 25m ./...
+	@./.ci/pages test
 
 check: ## vet, format and lint; silent if all is well
 	@./.ci/check
 
-bench: build ## measure against FreeRADIUS and a bare UDP echo, as ratios
+bench: program ## measure against FreeRADIUS and a bare UDP echo, as ratios
 	$(GO) run ./bench
 
 fuzz: ## run every fuzz target for FUZZTIME (10m)
@@ -41,8 +48,9 @@ campaign: peers build ## the long campaigns in full: kills, races, guesses
 peers: ## install the real peers that tests talk to (Debian, root)
 	@./.ci/peers $(PEERS)
 
-docs: build ## write the generated pages under docs/
+docs: program ## write the generated pages under docs/
 	$(BIN) docs docs --samples diagnose/testdata/samples
 
 clean: ## remove what was built
-	rm -rf bin
+	rm -rf bin web/node_modules
+	find web/dist -mindepth 1 ! -name README -delete
