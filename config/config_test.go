@@ -880,3 +880,26 @@ func BenchmarkParseSample(b *testing.B) {
 		}
 	}
 }
+
+func TestEntriesHideThePassword(t *testing.T) {
+	c := with(func(c *Config) {
+		c.Database = "postgres://sally:guess-me@db/sally"
+		c.HTTPS.Address = ":443"
+	})
+	seen := make(map[string]Entry)
+	for _, e := range c.Entries() {
+		if strings.Contains(e.Value, "guess-me") {
+			t.Errorf("%s shows the password: %s", e.Key, e.Value)
+		}
+		if e.Help == "" {
+			t.Errorf("%s says nothing of what it is for", e.Key)
+		}
+		seen[e.Key] = e
+	}
+	if e := seen["https.address"]; e.Value != `":443"` && e.Value != ":443" {
+		t.Errorf("https.address is shown as %s", e.Value)
+	}
+	if e := seen["database"]; !strings.Contains(e.Value, "sally:xxxxx@db") {
+		t.Errorf("database is shown as %s", e.Value)
+	}
+}

@@ -162,3 +162,24 @@ func describe(b *strings.Builder, c *Config, list []setting, comments map[string
 func markdown(text string) string {
 	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "_", `\_`, "<", `\<`, "`", "\\`").Replace(text)
 }
+
+// An Entry is one key with its value, for people who look at a running server.
+type Entry struct {
+	Key   string // "https.address"
+	Value string // as the file would have it, passwords hidden
+	Help  string // what it is for
+}
+
+// Entries lists what c says, key by key.
+func (c Config) Entries() []Entry {
+	about := comments()
+	var list []Entry
+	for _, s := range leaves(settings()) {
+		value := s.spell(s.of(&c))
+		if s.path == "database" {
+			value = quote(c.Database.String())
+		}
+		list = append(list, Entry{Key: s.path, Value: value, Help: strings.ReplaceAll(about[s.doc], "\n", " ")})
+	}
+	return list
+}
