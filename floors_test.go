@@ -50,6 +50,7 @@ var floors = []struct {
 		"factor/oath":     "a factor cannot reach the store, a door or another factor",
 		"factor/password": "a factor cannot reach the store, a door or another factor",
 		"factor/recovery": "a factor cannot reach the store, a door or another factor",
+		"factor/webauthn": "a factor cannot reach the store, a door or another factor",
 		"store":           "keeps facts; does not know who asks",
 		"store/pgtest":    "runs PostgreSQL servers; only tests import it",
 		"audit":           "ships what was committed; changes nothing but its cursor",
@@ -57,6 +58,8 @@ var floors = []struct {
 		"httpd":           "a door cannot reach a factor or the store",
 		"check":           "looks at targets from outside; changes nothing",
 		"report":          "shows what was found; finds nothing",
+
+		"factor/webauthn/webauthntest": "plays a person with a passkey; only tests import it",
 	}},
 	{5, map[string]string{
 		"server": "the only place that names implementations",
@@ -66,6 +69,7 @@ var floors = []struct {
 		"cmd/demo":       "plays a person and a NAS against the built program",
 		"bench":          "measures the built program from outside",
 		"bench/diagnose": "measures how fast logs are read, beside ripgrep",
+		"bench/console":  "measures how fast pages have what they show",
 		"e2e":            "tests the built program from outside",
 	}},
 }
@@ -142,6 +146,7 @@ func TestNoClockInTheCore(t *testing.T) {
 		"cmd/sallyport":  "a command",
 		"cmd/demo":       "a command",
 		"bench/diagnose": "a command",
+		"bench/console":  "a command",
 		"bench":          "a command",
 		"e2e":            "tests from outside",
 	}

@@ -8,6 +8,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 
 	"sallyport/auth"
 )
@@ -23,7 +26,10 @@ type AccountView struct {
 	BlockReason  string     `json:"block_reason,omitempty"`
 	BlockedUntil *time.Time `json:"blocked_until,omitempty"`
 	Created      time.Time  `json:"created"`
+	Role         string     `json:"role,omitempty"`
 
+	// Factors are the factors that it holds, in lists that were searched for.
+	Factors []string `json:"factors,omitempty"`
 	// The fields below are filled in when one account is shown.
 	Authenticators []AuthenticatorView `json:"authenticators,omitempty"`
 	Failures       *FailuresView       `json:"failures,omitempty"`
@@ -69,7 +75,7 @@ func (a *Admin) AddAccount(ctx context.Context, by Actor, n NewAccount) (Account
 	}
 	for _, g := range n.Groups {
 		if a.Store.Settings().Group(g) == nil {
-			return AccountView{}, &Problem{fmt.Sprintf("there is no group %q", g), "sallyport group add " + g, ErrNotFound}
+			return AccountView{}, noGroup(g)
 		}
 		acc.Groups = append(acc.Groups, g)
 	}
@@ -81,18 +87,33 @@ func (a *Admin) AddAccount(ctx context.Context, by Actor, n NewAccount) (Account
 		}
 		changes = append(changes, add)
 	}
-	if err := a.apply(ctx, by, "account.add", name, "", changes...); err != nil {
-		name := takenName(err, acc)
-		return AccountView{}, problem(err, "an account is already called "+name, "sallyport account show "+name+" tells which")
+	view := viewAccount(acc, a.Now())
+	if err := a.applyTo(ctx, by, act{action: "account.add", subject: name, after: view}, changes...); err != nil {
+		return AccountView{}, taken(err, acc)
 	}
-	return viewAccount(acc, a.Now()), nil
+	return view, nil
 }
 
-// SetPassword gives an account a new password in place of the old.
+// taken tells which name of acc another account has, if err says that one has.
+func taken(err error, acc auth.Account) error {
+	name := takenName(err, acc)
+	return problem(err, "an account is already called "+name, "sallyport account show "+name+" tells which")
+}
+
+// SetPassword gives an account a new password in place of the old, and ends
+// its sessions.
 func (a *Admin) SetPassword(ctx context.Context, by Actor, name, password, hash string) error {
-	acc, err := a.account(ctx, name)
-	if err != nil {
-		return err
+	return a.onAccount(ctx, by, name, func(acc auth.Account) error {
+		return a.setPassword(ctx, by, acc, password, hash, "")
+	})
+}
+
+// setPassword ends the sessions of the account but the one named except.
+func (a *Admin) setPassword(ctx context.Context, by Actor, acc auth.Account, password, hash, except string) error {
+	if acc.Role != "" && hash == "" {
+		if err := longPassword(password); err != nil {
+			return err
+		}
 	}
 	add, err := a.password(ctx, acc, password, hash)
 	if err != nil {
@@ -102,13 +123,27 @@ func (a *Admin) SetPassword(ctx context.Context, by Actor, name, password, hash 
 	if err != nil {
 		return err
 	}
-	changes := []Change{add}
+	changes := []Change{sameRank(acc), add}
 	for _, h := range held {
 		if h.Factor == passwordFactor {
 			changes = append(changes, RemoveAuthenticator{h.ID})
 		}
 	}
+	changes = append(changes, EndSessions{Account: acc.ID, Except: except})
 	return a.apply(ctx, by, "account.password", acc.Name, "", changes...)
+}
+
+// minOwnerPassword is the least length of the passwords of people who have a
+// role, in characters (SP 800-63B-4, Section 3.1.1.2, for a password that
+// somewhere is the only factor).
+const minOwnerPassword = 15
+
+func longPassword(password string) error {
+	if n := utf8.RuneCountInString(norm.NFC.String(password)); n < minOwnerPassword {
+		return invalid("several words in a row are easy to remember and hard to guess",
+			"the password of somebody who administers this server has at least %d characters, not %d", minOwnerPassword, n)
+	}
+	return nil
 }
 
 // passwordFactor is the factor that a local password belongs to.
@@ -149,6 +184,9 @@ func (a *Admin) ShowAccount(ctx context.Context, name string) (AccountView, erro
 	if v.Authenticators, err = a.authenticators(ctx, acc); err != nil {
 		return AccountView{}, err
 	}
+	if err := a.noteUse(ctx, acc, v.Authenticators); err != nil {
+		return AccountView{}, err
+	}
 	t, err := a.Store.Throttle(ctx, acc.ID)
 	if err != nil {
 		return AccountView{}, err
@@ -171,58 +209,204 @@ func (a *Admin) ShowAccount(ctx context.Context, name string) (AccountView, erro
 	return v, nil
 }
 
-// SetEnabled enables or disables an account. A disabled account cannot log in.
+// SetEnabled enables or disables an account. A disabled account cannot log in;
+// its sessions end.
 func (a *Admin) SetEnabled(ctx context.Context, by Actor, name string, enabled bool) error {
-	action := "account.disable"
 	if enabled {
-		action = "account.enable"
+		return a.update(ctx, by, name, edit{action: "account.enable", change: func(acc *auth.Account) { acc.Enabled = true }})
 	}
-	return a.update(ctx, by, name, action, "", func(acc *auth.Account) { acc.Enabled = enabled })
+	return a.update(ctx, by, name, edit{action: "account.disable", shuts: true, change: func(acc *auth.Account) { acc.Enabled = false }})
 }
 
-// Block refuses an account's logins until it is unblocked, or until a time. As
-// with every change of an account, what caches remember of it is forgotten and
-// its open challenges end.
+// Block refuses an account's logins until it is unblocked, or until a time, and
+// ends its sessions. As with every change of an account, what caches remember of
+// it is forgotten and its open challenges end.
 func (a *Admin) Block(ctx context.Context, by Actor, name, reason string, until time.Time) error {
 	if !until.IsZero() && !until.After(a.Now()) {
 		return invalid("give a time in the future, or none", "a block until %s would be over already", until.Format(time.RFC3339))
 	}
-	return a.update(ctx, by, name, "account.block", reason, func(acc *auth.Account) {
+	return a.update(ctx, by, name, edit{action: "account.block", detail: reason, shuts: true, change: func(acc *auth.Account) {
 		acc.Blocked, acc.BlockReason, acc.BlockedUntil = true, reason, until
-	})
+	}})
 }
 
 // Unblock lifts a block.
 func (a *Admin) Unblock(ctx context.Context, by Actor, name string) error {
-	return a.update(ctx, by, name, "account.unblock", "", func(acc *auth.Account) {
+	return a.update(ctx, by, name, edit{action: "account.unblock", change: func(acc *auth.Account) {
 		acc.Blocked, acc.BlockReason, acc.BlockedUntil = false, "", time.Time{}
-	})
+	}})
 }
 
 // Unlock forgets an account's failures, so that it can log in at once. What
 // caches remember of it is forgotten too.
 func (a *Admin) Unlock(ctx context.Context, by Actor, name string) error {
-	acc, err := a.account(ctx, name)
-	if err != nil {
-		return err
-	}
-	t, err := a.Store.Throttle(ctx, acc.ID)
-	if err != nil {
-		return err
-	}
-	detail := fmt.Sprintf("had failed %d passwords and %d codes", t.Know.Failures, t.Have.Failures)
-	return a.apply(ctx, by, "account.unlock", acc.Name, detail, ResetThrottle{acc.ID})
+	return a.onAccount(ctx, by, name, func(acc auth.Account) error {
+		t, err := a.Store.Throttle(ctx, acc.ID)
+		if err != nil {
+			return err
+		}
+		detail := fmt.Sprintf("had failed %d passwords and %d codes", t.Know.Failures, t.Have.Failures)
+		return a.apply(ctx, by, "account.unlock", acc.Name, detail, sameRank(acc), ResetThrottle{acc.ID})
+	})
 }
 
-func (a *Admin) update(ctx context.Context, by Actor, name, action, detail string, change func(*auth.Account)) error {
-	acc, err := a.account(ctx, name)
+// An AccountChange is what ChangeAccount is given. What is nil stays as it is.
+type AccountChange struct {
+	Name    *string   `json:"name,omitempty"`
+	Aliases *[]string `json:"aliases,omitempty"`
+	Groups  *[]string `json:"groups,omitempty"`
+	Expect  string    `json:"-"` // Tag of the account as it was seen, "" for any
+}
+
+// ChangeAccount changes what an account is called, and its groups.
+func (a *Admin) ChangeAccount(ctx context.Context, by Actor, name string, n AccountChange) (AccountView, error) {
+	var view AccountView
+	err := a.onAccount(ctx, by, name, func(acc auth.Account) error {
+		next := acc
+		if n.Name != nil {
+			c, err := canonical(*n.Name)
+			if err != nil {
+				return err
+			}
+			next.Name = c
+		}
+		if n.Aliases != nil {
+			next.Aliases = *n.Aliases
+		}
+		aliases := next.Aliases
+		next.Aliases = nil
+		for _, alias := range aliases {
+			c, err := canonical(alias)
+			if err != nil {
+				return err
+			}
+			if c != next.Name && !slices.Contains(next.Aliases, c) {
+				next.Aliases = append(next.Aliases, c)
+			}
+		}
+		if n.Groups != nil {
+			next.Groups = nil
+			for _, g := range *n.Groups {
+				if a.Store.Settings().Group(g) == nil {
+					return noGroup(g)
+				}
+				if !slices.Contains(next.Groups, g) {
+					next.Groups = append(next.Groups, g)
+				}
+			}
+		}
+		var err error
+		view, err = a.edit(ctx, by, acc, n.Expect, edit{action: "account.change", change: func(acc *auth.Account) {
+			acc.Name, acc.Aliases, acc.Groups = next.Name, next.Aliases, next.Groups
+		}})
+		return taken(err, next)
+	})
 	if err != nil {
-		return err
+		return AccountView{}, err
 	}
-	return a.apply(ctx, by, action, acc.Name, detail, UpdateAccount{acc.ID, func(acc *auth.Account) error {
-		change(acc)
+	return view, nil
+}
+
+// RemoveAccount ends an account with everything that it holds and its sessions.
+// Its events stay. expect is the Tag of the account as it was seen, "" for any.
+func (a *Admin) RemoveAccount(ctx context.Context, by Actor, name, expect string) error {
+	return a.onAccount(ctx, by, name, func(acc auth.Account) error {
+		was := viewAccount(acc, a.Now())
+		if err := expected(expect, was); err != nil {
+			return err
+		}
+		changes := []Change{unmoved(acc), EndSessions{Account: acc.ID}, RemoveAccount{acc.ID}}
+		if acc.Role == Owner {
+			changes = append(changes, KeepOwner{Owner})
+		}
+		return a.applyTo(ctx, by, act{action: "account.remove", subject: acc.Name, before: was}, changes...)
+	})
+}
+
+// onAccount does something to an account that the actor may change, again if
+// the account was changed meanwhile so that it rests on a record that has moved.
+func (a *Admin) onAccount(ctx context.Context, by Actor, name string, do func(acc auth.Account) error) error {
+	return again(func() error {
+		acc, err := a.account(ctx, name)
+		if err != nil {
+			return err
+		}
+		if err := a.mayChange(ctx, by, acc); err != nil {
+			return err
+		}
+		err = do(acc)
+		var told *Problem
+		if errors.Is(err, ErrNotFound) && !errors.As(err, &told) {
+			return noAccount(name) // removed meanwhile
+		}
+		return err
+	})
+}
+
+// An edit is a change of an account's own record.
+type edit struct {
+	action, detail string
+	shuts          bool // nobody gets in any more: sessions end, and it must not be the last owner
+	change         func(*auth.Account)
+}
+
+func (a *Admin) update(ctx context.Context, by Actor, name string, e edit) error {
+	return a.onAccount(ctx, by, name, func(acc auth.Account) error {
+		_, err := a.edit(ctx, by, acc, "", e)
+		return err
+	})
+}
+
+// edit makes an edit of the account as it was looked at.
+func (a *Admin) edit(ctx context.Context, by Actor, acc auth.Account, expect string, e edit) (AccountView, error) {
+	was := viewAccount(acc, a.Now())
+	if err := expected(expect, was); err != nil {
+		return AccountView{}, err
+	}
+	next := acc
+	e.change(&next)
+	view := viewAccount(next, a.Now())
+	changes := []Change{UpdateAccount{acc.ID, func(now *auth.Account) error {
+		if !sameAccount(now, &acc) {
+			return errStale
+		}
+		e.change(now)
 		return nil
-	}})
+	}}}
+	if e.shuts {
+		changes = append(changes, EndSessions{Account: acc.ID})
+		if acc.Role == Owner {
+			changes = append(changes, KeepOwner{Owner})
+		}
+	}
+	return view, a.applyTo(ctx, by, act{action: e.action, subject: acc.Name, detail: e.detail, before: was, after: view}, changes...)
+}
+
+// unmoved changes nothing and fails if the account is not as it was looked at.
+func unmoved(acc auth.Account) Change {
+	return UpdateAccount{acc.ID, func(now *auth.Account) error {
+		if !sameAccount(now, &acc) {
+			return errStale
+		}
+		return nil
+	}}
+}
+
+// sameRank changes nothing and fails if the account has got another role since
+// it was found that the actor may change it.
+func sameRank(acc auth.Account) Change {
+	return UpdateAccount{acc.ID, func(now *auth.Account) error {
+		if now.Role != acc.Role {
+			return errStale
+		}
+		return nil
+	}}
+}
+
+func sameAccount(a, b *auth.Account) bool {
+	return a.ID == b.ID && a.Name == b.Name && slices.Equal(a.Aliases, b.Aliases) && slices.Equal(a.Groups, b.Groups) &&
+		a.Enabled == b.Enabled && a.Blocked == b.Blocked && a.BlockReason == b.BlockReason &&
+		a.BlockedUntil.Equal(b.BlockedUntil) && a.Role == b.Role
 }
 
 // account finds an account by any spelling that could log in.
@@ -240,7 +424,15 @@ func (a *Admin) account(ctx context.Context, name string) (auth.Account, error) 
 			return auth.Account{}, err
 		}
 	}
-	return auth.Account{}, &Problem{fmt.Sprintf("no account %q", name), "sallyport account list shows the names", ErrNotFound}
+	return auth.Account{}, noAccount(name)
+}
+
+func noAccount(name string) error {
+	return &Problem{fmt.Sprintf("no account %q", name), "sallyport account list shows the names", ErrNotFound}
+}
+
+func noGroup(name string) error {
+	return &Problem{fmt.Sprintf("there is no group %q", name), "sallyport group add " + name, ErrNotFound}
 }
 
 func canonical(name string) (string, error) {
@@ -264,7 +456,7 @@ func takenName(err error, acc auth.Account) string {
 func viewAccount(a auth.Account, now time.Time) AccountView {
 	v := AccountView{
 		ID: a.ID, Name: a.Name, Aliases: orEmpty(a.Aliases), Groups: orEmpty(a.Groups),
-		Enabled: a.Enabled, Created: a.Created,
+		Enabled: a.Enabled, Created: a.Created, Role: a.Role,
 	}
 	if v.Blocked = a.BlockedAt(now); v.Blocked {
 		v.BlockReason = a.BlockReason

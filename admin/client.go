@@ -5,13 +5,16 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"sallyport/auth"
 )
 
-// A ClientView is a RADIUS client as administrators see it: never its secret.
+// A ClientView is a client as administrators see it: never its secret.
 type ClientView struct {
 	Name        string    `json:"name"`
 	Application string    `json:"application"`
@@ -25,6 +28,8 @@ type ClientView struct {
 	Secrets     int       `json:"secrets"` // live: 2 while a rotation is under way
 	Warnings    []string  `json:"warnings"`
 	Created     time.Time `json:"created"`
+	Door        string    `json:"door"`              // radius or https
+	Origins     []string  `json:"origins,omitempty"` // of the door https: where it may send people back to
 }
 
 // A NewClient is what AddClient is given.
@@ -39,7 +44,15 @@ type NewClient struct {
 	Lax           bool                  `json:"lax"`    // do not require Message-Authenticator
 	RatePerSecond int                   `json:"rate_per_second"`
 	Attributes    []auth.ReplyAttribute `json:"attributes"`
+	Door          string                `json:"door,omitempty"`    // radius or https; "" for radius
+	Origins       []string              `json:"origins,omitempty"` // of the door https: https://wiki.example.org
 }
+
+// The doors that clients can be of.
+const (
+	radiusDoor = "radius"
+	httpsDoor  = "https" // programs with an API key, and what stands behind a reverse proxy
+)
 
 // minSecret is the shortest shared secret that is kept. RFC 2865, Section 3
 // asks for as much as a good password; shorter ones are guessed offline from
@@ -56,24 +69,54 @@ func checkName(kind, name string) error {
 	return invalid("use letters, digits, dots, dashes and underscores, 63 at most", "%q cannot be the name of a %s", name, kind)
 }
 
-// AddClient makes a RADIUS client and returns it with its secret if one was
-// made here; it cannot be read again.
+// reserved are the names of the clients that are built in, which no client and
+// no application can have.
+func reserved(kind, name string) error {
+	if name == auth.ConsoleClient || name == auth.PortalClient {
+		return invalid("choose another name", "%s is built in and cannot be the name of a %s", name, kind)
+	}
+	return nil
+}
+
+// AddClient makes a client and returns it with its secret if one was made here;
+// it cannot be read again. A client of the door "https" has neither source nor
+// secret: it shows an API key.
 func (a *Admin) AddClient(ctx context.Context, by Actor, n NewClient) (view ClientView, secret string, err error) {
 	if err := checkName("client", n.Name); err != nil {
+		return ClientView{}, "", err
+	}
+	if err := reserved("client", n.Name); err != nil {
 		return ClientView{}, "", err
 	}
 	settings := a.Store.Settings()
 	if application(settings, n.Application) != nil {
 		return ClientView{}, "", &Problem{fmt.Sprintf("there is no application %q", n.Application), "sallyport application add " + n.Application, ErrNotFound}
 	}
-	source, err := freeSource(settings, n.Name, n.Source)
-	if err != nil {
-		return ClientView{}, "", err
-	}
 	c := auth.Client{
-		Name: n.Name, Door: "radius", Application: n.Application, Source: source,
+		Name: n.Name, Door: radiusDoor, Application: n.Application,
 		Mode: auth.ModeChallenge, Password: auth.PasswordVerify,
 		LaxMessageAuthenticator: n.Lax, RatePerSecond: n.RatePerSecond, Attributes: n.Attributes, Created: a.Now(),
+	}
+	if n.Door != "" {
+		c.Door = n.Door
+	}
+	switch c.Door {
+	case radiusDoor:
+		if len(n.Origins) > 0 {
+			return ClientView{}, "", onlyHTTPS("origins")
+		}
+		if c.Source, err = freeSource(settings, n.Name, n.Source); err != nil {
+			return ClientView{}, "", err
+		}
+	case httpsDoor:
+		if n.Source != "" || n.Secret != "" || n.Lax {
+			return ClientView{}, "", onlyRADIUS("source, secret and message-authenticator")
+		}
+		if c.Origins, err = parseOrigins(n.Origins); err != nil {
+			return ClientView{}, "", err
+		}
+	default:
+		return ClientView{}, "", invalid("doors are: radius, https", "clients have no door %q", n.Door)
 	}
 	if err := setClient(&c, n.Mode, n.Password, n.Origin); err != nil {
 		return ClientView{}, "", err
@@ -84,22 +127,25 @@ func (a *Admin) AddClient(ctx context.Context, by Actor, n NewClient) (view Clie
 	if err := a.checkAttributes(n.Attributes); err != nil {
 		return ClientView{}, "", err
 	}
-	given := n.Secret
-	if given == "" {
-		secret = rand.Text() + rand.Text()[:6] // 32 characters of base 32: 160 random bits
-		given = secret
+	if c.Door == radiusDoor {
+		given := n.Secret
+		if given == "" {
+			secret = rand.Text() + rand.Text()[:6] // 32 characters of base 32: 160 random bits
+			given = secret
+		}
+		if err := checkSecret(given); err != nil {
+			return ClientView{}, "", err
+		}
+		c.Secrets = []auth.Secret{auth.Secret(given)}
 	}
-	if err := checkSecret(given); err != nil {
-		return ClientView{}, "", err
-	}
-	c.Secrets = []auth.Secret{auth.Secret(given)}
 	if c.ID, err = newID(); err != nil {
 		return ClientView{}, "", err
 	}
-	if err := a.apply(ctx, by, "client.add", c.Name, clientText(&c), AddClient{c}); err != nil {
+	view = viewClient(&c)
+	if err := a.applyTo(ctx, by, act{action: "client.add", subject: c.Name, detail: clientText(&c), after: view}, AddClient{c}); err != nil {
 		return ClientView{}, "", problem(err, fmt.Sprintf("there is already a client %q", c.Name), "sallyport client list shows it")
 	}
-	return viewClient(&c), secret, nil
+	return view, secret, nil
 }
 
 // setClient sets what is not "" of how a client carries its logins.
@@ -163,6 +209,19 @@ func freeSource(s *auth.Settings, name, text string) (string, error) {
 // clientText is everything about a client but its secrets, on one line, for
 // the record.
 func clientText(c *auth.Client) string {
+	if c.Door == httpsDoor {
+		text := fmt.Sprintf("application %s, door https, mode %s, password %s, origin %s", c.Application, c.Mode, c.Password, originWord(c.Origin))
+		if c.RatePerSecond != 0 {
+			text += fmt.Sprintf(", rate %d", c.RatePerSecond)
+		}
+		for _, o := range c.Origins {
+			text += ", sends people back to " + o
+		}
+		for _, at := range c.Attributes {
+			text += ", " + at.Name + "=" + at.Value
+		}
+		return text
+	}
 	text := fmt.Sprintf("application %s, source %s, mode %s, password %s, origin %s", c.Application, c.Source, c.Mode, c.Password, originWord(c.Origin))
 	if c.LaxMessageAuthenticator {
 		text += ", message-authenticator optional"
@@ -188,17 +247,37 @@ type ClientChange struct {
 	Lax           *bool                 `json:"lax,omitzero"`
 	RatePerSecond *int                  `json:"rate_per_second,omitzero"`
 	Attributes    []auth.ReplyAttribute `json:"attributes,omitzero"` // an empty list takes all away
+	Origins       []string              `json:"origins,omitzero"`    // of the door https; an empty list takes all away
+	Expect        string                `json:"-"`                   // Tag of the client as it was seen, "" for any
 }
 
 // ChangeClient changes how a client is treated, from its next packet on. Its
 // name and its secrets stay; see RotateClient.
 func (a *Admin) ChangeClient(ctx context.Context, by Actor, n ClientChange) (ClientView, error) {
 	s := a.Store.Settings()
+	if err := reserved("client", n.Name); err != nil {
+		return ClientView{}, err
+	}
 	if err := clientNamed(s, n.Name); err != nil {
 		return ClientView{}, err
 	}
 	was := *s.Client(n.Name)
+	if err := expected(n.Expect, viewClient(&was)); err != nil {
+		return ClientView{}, err
+	}
+	if was.Door == httpsDoor && (n.Source != "" || n.Lax != nil) {
+		return ClientView{}, onlyRADIUS("source and message-authenticator")
+	}
+	if was.Door != httpsDoor && n.Origins != nil {
+		return ClientView{}, onlyHTTPS("origins")
+	}
 	next := was
+	if n.Origins != nil {
+		var err error
+		if next.Origins, err = parseOrigins(n.Origins); err != nil {
+			return ClientView{}, err
+		}
+	}
 	if n.Application != "" {
 		if err := application(s, n.Application); err != nil {
 			return ClientView{}, err
@@ -230,8 +309,14 @@ func (a *Admin) ChangeClient(ctx context.Context, by Actor, n ClientChange) (Cli
 		next.Attributes = n.Attributes
 	}
 	before := clientText(&was)
-	err := a.apply(ctx, by, "client.change", n.Name, "was "+before+"; is "+clientText(&next), UpdateClient{n.Name, func(c *auth.Client) error {
+	view := viewClient(&next)
+	err := a.applyTo(ctx, by, act{
+		action: "client.change", subject: n.Name, detail: "was " + before + "; is " + clientText(&next), before: viewClient(&was), after: view,
+	}, UpdateClient{n.Name, func(c *auth.Client) error {
 		if clientText(c) != before {
+			if n.Expect != "" {
+				return changed()
+			}
 			return invalid("sallyport client list shows it as it is now; then try again", "client %q was changed by somebody else meanwhile; nothing was done", n.Name)
 		}
 		next.Secrets = c.Secrets // a rotation may have begun meanwhile
@@ -241,8 +326,57 @@ func (a *Admin) ChangeClient(ctx context.Context, by Actor, n ClientChange) (Cli
 	if err != nil {
 		return ClientView{}, problem(err, fmt.Sprintf("no client %q", n.Name), "sallyport client list shows the names")
 	}
-	return viewClient(&next), nil
+	return view, nil
 }
+
+// onlyRADIUS and onlyHTTPS refuse what clients of the other door do not have.
+func onlyRADIUS(what string) error {
+	return invalid("it shows an API key instead", "a client of the door https has no %s", what)
+}
+
+func onlyHTTPS(what string) error {
+	return invalid("", "a client of the door radius has no %s", what)
+}
+
+// maxOrigins bounds the origins of one client.
+const maxOrigins = 20
+
+// parseOrigins reads origins as browsers write them (RFC 6454, Section 6.2).
+// Without TLS only this machine itself is trusted: a cookie that travels in
+// clear is anybody's.
+func parseOrigins(texts []string) ([]string, error) {
+	if len(texts) > maxOrigins {
+		return nil, invalid("make another client for the rest", "a client has at most %d origins", maxOrigins)
+	}
+	var origins []string
+	for _, text := range texts {
+		u, err := url.Parse(text)
+		if err != nil || u.Host == "" || u.Hostname() == "" || u.User != nil || u.Opaque != "" || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.ForceQuery || strings.Contains(text, "#") {
+			return nil, invalid("write https://wiki.example.org", "%q is no origin", printable(text, 200))
+		}
+		host := strings.ToLower(u.Hostname())
+		if !hostForm.MatchString(host) || u.Port() == "" && strings.HasSuffix(u.Host, ":") {
+			return nil, invalid("write https://wiki.example.org", "%q is no origin", printable(text, 200))
+		}
+		if u.Scheme != "https" && (u.Scheme != "http" || host != "localhost") {
+			return nil, invalid("use https; http is for localhost alone", "%q can be read by whoever sits on the path", printable(text, 200))
+		}
+		if strings.Contains(host, ":") {
+			host = "[" + host + "]"
+		}
+		if p := u.Port(); p != "" && (u.Scheme != "https" || p != "443") && (u.Scheme != "http" || p != "80") {
+			host += ":" + p
+		}
+		if o := u.Scheme + "://" + host; !slices.Contains(origins, o) {
+			origins = append(origins, o)
+		}
+	}
+	return origins, nil
+}
+
+// hostForm is what the host of an origin looks like: a name in its ASCII form,
+// or an address.
+var hostForm = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*|[0-9a-f:.]*:[0-9a-f:.]*)$`)
 
 // RotateClient gives a client a new secret. The old one stays live beside it
 // until FinishRotation or the next RotateClient.
@@ -255,6 +389,9 @@ func (a *Admin) RotateClient(ctx context.Context, by Actor, name, given string) 
 		return "", err
 	}
 	return secret, a.updateClient(ctx, by, name, "client.rotate", func(c *auth.Client) error {
+		if len(c.Secrets) == 0 {
+			return onlyRADIUS("secret")
+		}
 		c.Secrets = []auth.Secret{auth.Secret(given), c.Secrets[0]}
 		return nil
 	})
@@ -276,10 +413,35 @@ func (a *Admin) updateClient(ctx context.Context, by Actor, name, action string,
 		fmt.Sprintf("no client %q", name), "sallyport client list shows the names")
 }
 
-// RemoveClient ends a client: from the next packet on it is unknown.
-func (a *Admin) RemoveClient(ctx context.Context, by Actor, name string) error {
-	return problem(a.apply(ctx, by, "client.remove", name, "", RemoveClient{name}),
-		fmt.Sprintf("no client %q", name), "sallyport client list shows the names")
+// RemoveClient ends a client: from the next packet on it is unknown. expect is
+// the Tag of the client as it was seen, "" for any.
+func (a *Admin) RemoveClient(ctx context.Context, by Actor, name, expect string) error {
+	const hint = "sallyport client list shows the names"
+	none := fmt.Sprintf("no client %q", name)
+	if err := reserved("client", name); err != nil {
+		return err
+	}
+	c := a.Store.Settings().Client(name)
+	if c == nil {
+		return &Problem{none, hint, ErrNotFound}
+	}
+	if err := expected(expect, viewClient(c)); err != nil {
+		return err
+	}
+	changes := []Change{RemoveClient{name}}
+	if expect != "" {
+		changes = slices.Insert(changes, 0, Change(UpdateClient{name, func(now *auth.Client) error { return expected(expect, viewClient(now)) }}))
+	}
+	return problem(a.applyTo(ctx, by, act{action: "client.remove", subject: name, before: viewClient(c)}, changes...), none, hint)
+}
+
+// ShowClient returns one client.
+func (a *Admin) ShowClient(name string) (ClientView, error) {
+	c := a.Store.Settings().Client(name)
+	if c == nil || reserved("client", name) != nil {
+		return ClientView{}, &Problem{fmt.Sprintf("no client %q", name), "sallyport client list shows the names", ErrNotFound}
+	}
+	return viewClient(c), nil
 }
 
 // Clients lists all clients.
@@ -296,7 +458,7 @@ func viewClient(c *auth.Client) ClientView {
 	v := ClientView{
 		Name: c.Name, Application: c.Application, Source: c.Source, Mode: string(c.Mode), Password: string(c.Password),
 		Origin: originWord(c.Origin), Lax: c.LaxMessageAuthenticator, Rate: c.RatePerSecond,
-		Secrets: len(c.Secrets), Attributes: []string{}, Warnings: []string{}, Created: c.Created,
+		Secrets: len(c.Secrets), Attributes: []string{}, Warnings: []string{}, Created: c.Created, Door: c.Door, Origins: c.Origins,
 	}
 	for _, at := range c.Attributes {
 		v.Attributes = append(v.Attributes, at.Name+"="+at.Value)
@@ -318,9 +480,57 @@ func (a *Admin) AddApplication(ctx context.Context, by Actor, name string) (auth
 	if err := checkName("application", name); err != nil {
 		return auth.Application{}, err
 	}
+	if err := reserved("application", name); err != nil {
+		return auth.Application{}, err
+	}
 	p := auth.Application{Name: name, Created: a.Now()}
-	return p, problem(a.apply(ctx, by, "application.add", name, "", AddApplication{p}),
+	return p, problem(a.applyTo(ctx, by, act{action: "application.add", subject: name, after: map[string]string{"name": name}}, AddApplication{p}),
 		fmt.Sprintf("there is already an application %q", name), "sallyport application list shows it")
+}
+
+// RemoveApplication ends an application that nothing refers to any more.
+func (a *Admin) RemoveApplication(ctx context.Context, by Actor, name string) error {
+	s := a.Store.Settings()
+	if err := application(s, name); err != nil {
+		return err
+	}
+	var uses []string
+	for i := range s.Clients {
+		if s.Clients[i].Application == name {
+			uses = append(uses, "client "+s.Clients[i].Name)
+		}
+	}
+	for i := range s.Rules {
+		if slices.Contains(s.Rules[i].Match.Applications, name) {
+			uses = append(uses, "rule "+s.Rules[i].Name)
+		}
+	}
+	for i := range s.Trusted {
+		if s.Trusted[i].Application == name {
+			uses = append(uses, "trusted network "+s.Trusted[i].Range.String())
+		}
+	}
+	for i := range s.CacheRules {
+		if s.CacheRules[i].Application == name {
+			uses = append(uses, "its cache rule")
+		}
+	}
+	if len(uses) > 0 {
+		return inUse("application "+name, uses)
+	}
+	err := a.applyTo(ctx, by, act{action: "application.remove", subject: name, before: map[string]string{"name": name}}, RemoveApplication{name})
+	return problem(err, fmt.Sprintf("there is no application %q", name), "sallyport application list shows the names")
+}
+
+// maxUses bounds how many uses an error names.
+const maxUses = 5
+
+func inUse(what string, uses []string) error {
+	text := strings.Join(uses[:min(len(uses), maxUses)], ", ")
+	if more := len(uses) - maxUses; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return invalid("change or remove what uses it first", "%s is in use: %s", what, text)
 }
 
 // Applications lists all applications.
@@ -335,9 +545,79 @@ func (a *Admin) AddGroup(ctx context.Context, by Actor, name string, attributes 
 		return auth.Group{}, err
 	}
 	g := auth.Group{Name: name, Attributes: attributes, Created: a.Now()}
-	return g, problem(a.apply(ctx, by, "group.add", name, "", AddGroup{g}),
+	return g, problem(a.applyTo(ctx, by, act{action: "group.add", subject: name, after: groupRecord(&g)}, AddGroup{g}),
 		fmt.Sprintf("there is already a group %q", name), "sallyport group list shows it")
 }
+
+// ChangeGroup gives the members of a group other reply attributes. expect is the
+// Tag of the group as it was seen, "" for any.
+func (a *Admin) ChangeGroup(ctx context.Context, by Actor, name string, attributes []auth.ReplyAttribute, expect string) (auth.Group, error) {
+	if err := a.checkAttributes(attributes); err != nil {
+		return auth.Group{}, err
+	}
+	g := a.Store.Settings().Group(name)
+	if g == nil {
+		return auth.Group{}, noGroup(name)
+	}
+	was := *g
+	if err := expected(expect, was); err != nil {
+		return auth.Group{}, err
+	}
+	next := was
+	next.Attributes = attributes
+	err := a.applyTo(ctx, by, act{action: "group.change", subject: name, detail: groupText(&next), before: groupRecord(&was), after: groupRecord(&next)},
+		UpdateGroup{name, func(now *auth.Group) error {
+			if !slices.Equal(now.Attributes, was.Attributes) {
+				return changed()
+			}
+			now.Attributes = attributes
+			return nil
+		}})
+	return next, problem(err, fmt.Sprintf("there is no group %q", name), "sallyport group list shows the names")
+}
+
+// RemoveGroup ends a group that has no members and that no rule names.
+func (a *Admin) RemoveGroup(ctx context.Context, by Actor, name string) error {
+	s := a.Store.Settings()
+	g := s.Group(name)
+	if g == nil {
+		return noGroup(name)
+	}
+	var uses []string
+	for i := range s.Rules {
+		if slices.Contains(s.Rules[i].Match.Groups, name) {
+			uses = append(uses, "rule "+s.Rules[i].Name)
+		}
+	}
+	members, err := a.Store.SearchAccounts(ctx, AccountSearch{Group: name, Now: a.Now(), Limit: maxUses + 1})
+	if err != nil {
+		return err
+	}
+	for i := range members {
+		uses = append(uses, "account "+members[i].Name)
+	}
+	if len(uses) > 0 {
+		return inUse("group "+name, uses)
+	}
+	err = a.applyTo(ctx, by, act{action: "group.remove", subject: name, before: groupRecord(g)}, RemoveGroup{name})
+	return problem(err, fmt.Sprintf("there is no group %q", name), "sallyport group list shows the names")
+}
+
+// A groupView is a group in the record of acts.
+type groupView struct {
+	Name       string   `json:"name"`
+	Attributes []string `json:"attributes"`
+}
+
+func groupRecord(g *auth.Group) groupView {
+	v := groupView{Name: g.Name, Attributes: []string{}}
+	for _, at := range g.Attributes {
+		v.Attributes = append(v.Attributes, at.Name+"="+at.Value)
+	}
+	return v
+}
+
+func groupText(g *auth.Group) string { return strings.Join(groupRecord(g).Attributes, ", ") }
 
 // Groups lists all groups.
 func (a *Admin) Groups() []auth.Group { return orEmpty(a.Store.Settings().Groups) }

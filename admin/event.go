@@ -38,12 +38,51 @@ type WhyView struct {
 	Authenticator string      `json:"authenticator,omitempty"`
 	Stage         string      `json:"stage"`
 	Person        string      `json:"person"`
-	HelpDesk      string      `json:"help_desk"`
-	Administrator string      `json:"administrator"`
-	Remedy        string      `json:"remedy"`
+	HelpDesk      string      `json:"help_desk,omitempty"`
+	Administrator string      `json:"administrator,omitempty"`
+	Remedy        string      `json:"remedy,omitempty"`
 	AtFault       bool        `json:"mfa_at_fault"`
 	Trace         []auth.Step `json:"trace"`
 	Remarks       []string    `json:"remarks,omitempty"` // what is known beside
+}
+
+// An Audience is who reads an explanation.
+type Audience int
+
+// The audiences, from the one that is told least. The zero Audience is that.
+const (
+	ForPerson        Audience = iota // whose login it was
+	ForHelpDesk                      // who answers the telephone
+	ForAdministrator                 // who runs the installation
+)
+
+// Reading returns what of an explanation an audience may see. The person sees
+// what the login told them and what they know themselves. The help desk sees the
+// cause and what to tell the caller, and how far the login came, but not what
+// the trace says of the installation. An audience that nobody knows is the
+// person.
+func (v WhyView) Reading(a Audience) WhyView {
+	switch a {
+	case ForAdministrator:
+		return v
+	case ForHelpDesk:
+		v.Administrator, v.Authenticator, v.Remarks = "", "", nil
+		trace := make([]auth.Step, len(v.Trace))
+		for i, s := range v.Trace {
+			trace[i] = auth.Step{Stage: s.Stage, OK: s.OK, Took: s.Took}
+		}
+		v.Trace = trace
+		return v
+	case ForPerson:
+	}
+	return WhyView{
+		EventView: EventView{
+			Time: v.Time, Account: v.Account, Application: v.Application, Client: v.Client, From: v.From,
+			Verdict: v.Verdict, Count: v.Count, Reference: v.Reference,
+		},
+		Person: v.Person,
+		Trace:  []auth.Step{},
+	}
 }
 
 // A Search selects events by what people know.

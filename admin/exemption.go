@@ -57,7 +57,8 @@ func (a *Admin) AddTrustedIP(ctx context.Context, by Actor, n NewTrustedIP) (Tru
 	if t.ID, err = newID(); err != nil {
 		return TrustedIPView{}, err
 	}
-	if err := a.apply(ctx, by, "trusted-ip.add", t.Application, trustedText(&t), AddTrustedIP{t}); err != nil {
+	record := act{action: "trusted-ip.add", subject: t.Application, detail: trustedText(&t), after: viewTrusted(s, &t)}
+	if err := a.applyTo(ctx, by, record, AddTrustedIP{t}); err != nil {
 		return TrustedIPView{}, problem(err, fmt.Sprintf("%s is trusted by application %s already", rng, t.Application), "sallyport trusted-ip list shows it")
 	}
 	return viewTrusted(s, &t), nil
@@ -90,7 +91,8 @@ func (a *Admin) RemoveTrustedIP(ctx context.Context, by Actor, ref TrustedIPRef)
 		return TrustedIPView{}, gone()
 	}
 	t := s.Trusted[i]
-	if err := a.apply(ctx, by, "trusted-ip.remove", t.Application, "was "+trustedText(&t), RemoveTrustedIP{t.ID}); err != nil {
+	record := act{action: "trusted-ip.remove", subject: t.Application, detail: "was " + trustedText(&t), before: viewTrusted(s, &t)}
+	if err := a.applyTo(ctx, by, record, RemoveTrustedIP{t.ID}); err != nil {
 		if errors.Is(err, ErrNotFound) {
 			err = gone()
 		}
@@ -198,7 +200,8 @@ func (a *Admin) AddCacheRule(ctx context.Context, by Actor, n NewCacheRule) (Cac
 	if c.ID, err = newID(); err != nil {
 		return CacheRuleView{}, err
 	}
-	if err := a.apply(ctx, by, "cache.add", c.Application, cacheText(&c), AddCacheRule{c}); err != nil {
+	record := act{action: "cache.add", subject: c.Application, detail: cacheText(&c), after: viewCache(s, &c)}
+	if err := a.applyTo(ctx, by, record, AddCacheRule{c}); err != nil {
 		return CacheRuleView{}, problem(err, fmt.Sprintf("application %s has a cache rule already", c.Application), "sallyport cache remove "+c.Application+" ends it; then add the other")
 	}
 	return viewCache(s, &c), nil
@@ -211,15 +214,17 @@ func (a *Admin) RemoveCacheRule(ctx context.Context, by Actor, app string) error
 	none := fmt.Sprintf("application %q has no cache rule", app)
 	var changes []Change
 	var was []string
+	var before any // of several, which only an older version has made, the last
 	for i := range s.CacheRules {
 		if c := &s.CacheRules[i]; c.Application == app {
-			changes, was = append(changes, RemoveCacheRule{c.ID}), append(was, cacheText(c))
+			changes, was, before = append(changes, RemoveCacheRule{c.ID}), append(was, cacheText(c)), viewCache(s, c)
 		}
 	}
 	if len(changes) == 0 {
 		return &Problem{none, "sallyport cache list shows them", ErrNotFound}
 	}
-	return problem(a.apply(ctx, by, "cache.remove", app, "was "+strings.Join(was, ", "), changes...), none, "sallyport cache list shows them")
+	record := act{action: "cache.remove", subject: app, detail: "was " + strings.Join(was, ", "), before: before}
+	return problem(a.applyTo(ctx, by, record, changes...), none, "sallyport cache list shows them")
 }
 
 // CacheRules lists all cache rules.
@@ -311,6 +316,9 @@ func (a *Admin) AddBypass(ctx context.Context, by Actor, n NewBypass) (BypassVie
 	if err != nil {
 		return BypassView{}, err
 	}
+	if err := a.mayChange(ctx, by, acc); err != nil {
+		return BypassView{}, err
+	}
 	reason := strings.TrimSpace(n.Reason)
 	if reason == "" {
 		return BypassView{}, invalid("say why in a few words, such as \"new phone, called from the office\"", "a bypass needs a reason")
@@ -330,13 +338,14 @@ func (a *Admin) AddBypass(ctx context.Context, by Actor, n NewBypass) (BypassVie
 	if b.ID, err = newID(); err != nil {
 		return BypassView{}, err
 	}
-	detail := fmt.Sprintf("once, for %d s: %s", life/time.Second, reason)
+	record := act{action: "bypass.add", subject: acc.Name, detail: fmt.Sprintf("once, for %d s: %s", life/time.Second, reason), after: viewBypass(acc.Name, &b, now)}
 	if old, err := a.bypass(ctx, acc); err != nil {
 		return BypassView{}, err
 	} else if old != nil && old.Live {
-		detail += fmt.Sprintf("; in place of one until %s: %s", old.Until.UTC().Format(time.RFC3339), old.Reason)
+		record.detail += fmt.Sprintf("; in place of one until %s: %s", old.Until.UTC().Format(time.RFC3339), old.Reason)
+		record.before = *old
 	}
-	if err := a.apply(ctx, by, "bypass.add", acc.Name, detail, AddBypass{b}); err != nil {
+	if err := a.applyTo(ctx, by, record, AddBypass{b}); err != nil {
 		return BypassView{}, problem(err, fmt.Sprintf("no account %q", n.Account), "sallyport account list shows the names")
 	}
 	return viewBypass(acc.Name, &b, now), nil
@@ -348,15 +357,18 @@ func (a *Admin) RemoveBypass(ctx context.Context, by Actor, name string) error {
 	if err != nil {
 		return err
 	}
+	if err := a.mayChange(ctx, by, acc); err != nil {
+		return err
+	}
 	old, err := a.bypass(ctx, acc)
 	if err != nil {
 		return err
 	}
-	detail := ""
+	record := act{action: "bypass.remove", subject: acc.Name}
 	if old != nil {
-		detail = fmt.Sprintf("was until %s: %s", old.Until.UTC().Format(time.RFC3339), old.Reason)
+		record.detail, record.before = fmt.Sprintf("was until %s: %s", old.Until.UTC().Format(time.RFC3339), old.Reason), *old
 	}
-	return problem(a.apply(ctx, by, "bypass.remove", acc.Name, detail, RemoveBypass{acc.ID}),
+	return problem(a.applyTo(ctx, by, record, RemoveBypass{acc.ID}),
 		fmt.Sprintf("%s has no bypass; it may have been used", acc.Name), "sallyport events --account "+acc.Name+" --outcome 7 shows where")
 }
 

@@ -74,6 +74,12 @@ const (
 // asked. It needs little memory however many events there are. A finding whose
 // remedy is in force is not among them.
 func (a *Admin) Findings(ctx context.Context, since, until time.Time) ([]Finding, error) {
+	return a.findingsIn(ctx, func(use func(*auth.Event)) error { return a.eachEvent(ctx, since, until, use) })
+}
+
+// findingsIn returns what the events that each calls its argument for show, in
+// the order of their commits, and what the readings do.
+func (a *Admin) findingsIn(ctx context.Context, each func(use func(*auth.Event)) error) ([]Finding, error) {
 	all, err := a.readings(ctx)
 	if err != nil {
 		return nil, err
@@ -84,7 +90,7 @@ func (a *Admin) Findings(ctx context.Context, since, until time.Time) ([]Finding
 			s.second = append(s.second, info.Name)
 		}
 	}
-	if err := a.eachEvent(ctx, since, until, s.look); err != nil {
+	if err := each(s.look); err != nil {
 		return nil, err
 	}
 	findings := s.findings()
@@ -123,15 +129,17 @@ func (a *Admin) ApplyFinding(ctx context.Context, by Actor, id string, since, un
 	if rule.ID, err = newID(); err != nil {
 		return Finding{}, err
 	}
-	detail := fmt.Sprintf("%s, as advised by finding %s", cacheText(&rule), id)
+	s := a.Store.Settings()
+	record := act{action: "cache.add", subject: rule.Application, detail: fmt.Sprintf("%s, as advised by finding %s", cacheText(&rule), id), after: viewCache(s, &rule)}
 	var changes []Change
-	for _, old := range a.Store.Settings().CacheRules {
-		if old.Application == rule.Application {
+	for i := range s.CacheRules {
+		if old := &s.CacheRules[i]; old.Application == rule.Application {
 			changes = append(changes, RemoveCacheRule{old.ID})
-			detail += ", in place of " + cacheText(&old)
+			record.detail += ", in place of " + cacheText(old)
+			record.before = viewCache(s, old)
 		}
 	}
-	if err := a.apply(ctx, by, "cache.add", rule.Application, detail, append(changes, AddCacheRule{rule})...); err != nil {
+	if err := a.applyTo(ctx, by, record, append(changes, AddCacheRule{rule})...); err != nil {
 		return Finding{}, problem(err, fmt.Sprintf("application %s has got another cache rule meanwhile", rule.Application), "sallyport findings looks again")
 	}
 	f.Done = "cache rule " + cacheText(&rule)

@@ -75,12 +75,14 @@ type NewRule struct {
 type RuleChange struct {
 	Name    string `json:"name"`
 	NewName string `json:"new_name,omitzero"` // "" keeps the name
+	Expect  string `json:"-"`                 // Tag of the RuleView that the change was made for, "" for any
 	RuleTerms
 }
 
 // A RuleMove is what MoveRule is given.
 type RuleMove struct {
-	Name string `json:"name"`
+	Name   string `json:"name"`
+	Expect string `json:"-"` // Tag of the RuleView that the move was made for, "" for any
 	RulePlace
 }
 
@@ -105,7 +107,8 @@ func (a *Admin) AddRule(ctx context.Context, by Actor, n NewRule) (RuleView, err
 	if said.Place == 0 {
 		said.Place = int64(len(s.Rules)) + 1
 	}
-	if err := a.apply(ctx, by, "rule.add", r.Name, ruleText(&said), AddRule{r}); err != nil {
+	record := act{action: "rule.add", subject: r.Name, detail: ruleText(&said), after: ruleRecord(&said)}
+	if err := a.applyTo(ctx, by, record, AddRule{r}); err != nil {
 		return RuleView{}, problem(err, fmt.Sprintf("there is already a rule %q", r.Name), "sallyport rule show "+r.Name+" shows it")
 	}
 	return a.ShowRule(r.Name)
@@ -115,7 +118,7 @@ func (a *Admin) AddRule(ctx context.Context, by Actor, n NewRule) (RuleView, err
 // gives is changed.
 func (a *Admin) ChangeRule(ctx context.Context, by Actor, c RuleChange) (RuleView, error) {
 	s := a.Store.Settings()
-	was, err := a.rule(s, c.Name)
+	was, err := a.expectedRule(s, c.Name, c.Expect)
 	if err != nil {
 		return RuleView{}, err
 	}
@@ -138,7 +141,7 @@ func (a *Admin) ChangeRule(ctx context.Context, by Actor, c RuleChange) (RuleVie
 // MoveRule puts a rule at another place.
 func (a *Admin) MoveRule(ctx context.Context, by Actor, m RuleMove) (RuleView, error) {
 	s := a.Store.Settings()
-	was, err := a.rule(s, m.Name)
+	was, err := a.expectedRule(s, m.Name, m.Expect)
 	if err != nil {
 		return RuleView{}, err
 	}
@@ -152,14 +155,15 @@ func (a *Admin) MoveRule(ctx context.Context, by Actor, m RuleMove) (RuleView, e
 	return a.replaceRule(ctx, by, "rule.move", &was, &next)
 }
 
-// RemoveRule ends a rule. Its logins meet the next rule that matches.
-func (a *Admin) RemoveRule(ctx context.Context, by Actor, name string) error {
-	was, err := a.rule(a.Store.Settings(), name)
+// RemoveRule ends a rule. Its logins meet the next rule that matches. Expect is
+// the Tag of the RuleView that is to be removed, "" for any.
+func (a *Admin) RemoveRule(ctx context.Context, by Actor, name, expect string) error {
+	was, err := a.expectedRule(a.Store.Settings(), name, expect)
 	if err != nil {
 		return err
 	}
-	err = a.apply(ctx, by, "rule.remove", name, "was "+ruleText(&was), expectRule(&was, nil), RemoveRule{name})
-	return ruleGone(err, name)
+	record := act{action: "rule.remove", subject: name, detail: "was " + ruleText(&was), before: ruleRecord(&was)}
+	return ruleGone(a.applyTo(ctx, by, record, expectRule(&was, nil), RemoveRule{name}), name)
 }
 
 // ShowRule returns one rule; the strictest too.
@@ -192,7 +196,8 @@ func (a *Admin) replaceRule(ctx context.Context, by Actor, action string, was, n
 	if was.Name != next.Name {
 		after = "named " + next.Name + ", " + after
 	}
-	err := a.apply(ctx, by, action, was.Name, "was "+before+"; is "+after, expectRule(was, func(r *auth.Rule) {
+	record := act{action: action, subject: was.Name, detail: "was " + before + "; is " + after, before: ruleRecord(was), after: ruleRecord(next)}
+	err := a.applyTo(ctx, by, record, expectRule(was, func(r *auth.Rule) {
 		r.Name, r.Place, r.Match, r.Then = next.Name, next.Place, next.Match, next.Then
 	}))
 	if err != nil {
@@ -237,6 +242,25 @@ func (a *Admin) rule(s *auth.Settings, name string) (auth.Rule, error) {
 		return auth.Rule{}, noRule(name)
 	}
 	return s.Rules[i], nil
+}
+
+// expectedRule finds a rule that can be changed and is as its changer knows it.
+func (a *Admin) expectedRule(s *auth.Settings, name, expect string) (auth.Rule, error) {
+	r, err := a.rule(s, name)
+	if err != nil {
+		return auth.Rule{}, err
+	}
+	return r, expected(expect, viewRule(s, findRule(s, name)))
+}
+
+// ruleRecord is a rule as the record of acts keeps it.
+func ruleRecord(r *auth.Rule) RuleView {
+	v := viewTerms(r)
+	v.Weakens = weakens(r)
+	if !r.Created.IsZero() {
+		v.Created = &r.Created
+	}
+	return v
 }
 
 func checkRuleName(name string) error {

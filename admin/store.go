@@ -218,6 +218,9 @@ type (
 	// RemoveAuthenticator ends an authenticator; the record that it was bound
 	// stays in the acts.
 	RemoveAuthenticator struct{ ID string }
+	// PreferAuthenticator makes an authenticator the first of those that its
+	// account holds; ErrNotFound.
+	PreferAuthenticator struct{ ID string }
 	// AddApplication, AddClient and AddGroup keep new settings; ErrExists if
 	// the name is taken.
 	AddApplication struct{ Application auth.Application }
@@ -293,8 +296,13 @@ type (
 		Update func(*Role) error
 	}
 	RemoveRole struct{ Name string }
-	// AddKey and RemoveKey change API keys; ErrExists, ErrNotFound.
+	// AddKey, UpdateKey and RemoveKey change API keys; ErrExists, ErrNotFound.
+	// A key's name and secret cannot change.
 	AddKey    struct{ Key Key }
+	UpdateKey struct {
+		Name   string
+		Update func(*Key) error
+	}
 	RemoveKey struct{ Name string }
 	// RemoveApplication and RemoveGroup end settings that nothing refers to any
 	// more; ErrNotFound.
@@ -314,6 +322,7 @@ func (ResetThrottle) change()       {}
 func (AddAuthenticator) change()    {}
 func (UpdateAuthenticator) change() {}
 func (RemoveAuthenticator) change() {}
+func (PreferAuthenticator) change() {}
 func (AddApplication) change()      {}
 func (AddClient) change()           {}
 func (AddGroup) change()            {}
@@ -340,6 +349,7 @@ func (AddRole) change()             {}
 func (UpdateRole) change()          {}
 func (RemoveRole) change()          {}
 func (AddKey) change()              {}
+func (UpdateKey) change()           {}
 func (RemoveKey) change()           {}
 func (RemoveApplication) change()   {}
 func (RemoveGroup) change()         {}

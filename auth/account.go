@@ -88,7 +88,7 @@ const (
 type Client struct {
 	ID          string
 	Name        string
-	Door        string // "radius"
+	Door        string // "radius"; "https" for programs that use the API and for what stands behind a reverse proxy
 	Application string
 	Source      string // CIDR from which it sends; the most specific wins
 	Mode        Mode
@@ -103,7 +103,11 @@ type Client struct {
 	RatePerSecond           int // requests; 0 means the default of the door
 	Origin                  OriginRule
 	Attributes              []ReplyAttribute
-	Created                 time.Time
+	// Origins are where a client of the door "https" may send a person back to
+	// after a sign-in (RFC 6454, Section 6.2): "https://wiki.example.org". Such a
+	// client has no Source and no Secrets.
+	Origins []string
+	Created time.Time
 }
 
 // A Group gives its members reply attributes.

@@ -251,7 +251,7 @@ func (b *bench) nodes(ctx context.Context, r row, core int, database string) ([]
 		p := &process{ended: make(chan struct{}), env: []string{"GOMAXPROCS=2"}}
 		if err := b.launch(ctx, p, core, []string{
 			b.program, "serve", "--data", data, "--config", settings, "--radius", "127.0.0.1:0",
-			"--telemetry", "127.0.0.1:0", "--log-level", "warn", "--log-format", "text",
+			"--telemetry", "127.0.0.1:0", "--local", "", "--log-level", "warn", "--log-format", "text",
 		}, ours); err != nil {
 			return nodes, err
 		}

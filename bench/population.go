@@ -157,7 +157,7 @@ func (b *bench) write(name string, fill func(*bufio.Writer) error) error {
 // doors and given many accounts at a time.
 func (b *bench) fill(ctx context.Context, secret string, populations []*population) error {
 	cfg := config.Default()
-	cfg.Data, cfg.RADIUS, cfg.Telemetry = b.path("data"), nil, ""
+	cfg.Data, cfg.RADIUS, cfg.Telemetry, cfg.Local = b.path("data"), nil, "", ""
 	if b.database != nil {
 		if err := cfg.Set("database", b.database.url(b.database.address(), baseDatabase)); err != nil {
 			return err
@@ -168,7 +168,7 @@ func (b *bench) fill(ctx context.Context, secret string, populations []*populati
 		return err
 	}
 	defer s.Close()
-	const by = "bench"
+	by := admin.Operator("bench")
 	for _, app := range []string{"codes", "both"} {
 		if _, err := s.Admin.AddApplication(ctx, by, app); err != nil {
 			return err

@@ -97,7 +97,7 @@ func (b *bench) serve(ctx context.Context, r row, s *sample, use func(*process) 
 		defer os.RemoveAll(data)
 		args = []string{
 			b.program, "serve", "--data", data, "--radius", "127.0.0.1:0",
-			"--telemetry", "127.0.0.1:0", "--log-level", "warn", "--log-format", "text",
+			"--telemetry", "127.0.0.1:0", "--local", "", "--log-level", "warn", "--log-format", "text",
 		}
 		// Pinned to one core, Go would run one thread at a time, and that one
 		// would wait for the disk. FreeRADIUS gets two threads, too.

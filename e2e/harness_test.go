@@ -185,7 +185,9 @@ type setup struct {
 	Dir     string // data directory, "" for a fresh one
 	Config  string // YAML of the configuration file, "" for none
 	Release bool   // serve with the release binary although the tests run with the race detector
+	Program string // what serves, "" for that of programs
 	Level   string // log level, "" for info
+	Local   string // address of the pages without TLS, "" for none
 	Wrap    []string
 	User    *syscall.Credential
 	Args    []string // further arguments of serve
@@ -293,7 +295,7 @@ func (s *server) arguments() []string {
 	}
 	args := []string{
 		"serve", "--data", s.setup.Dir, "--radius", s.addr.String(),
-		"--telemetry", strings.TrimPrefix(s.web, "http://"), "--log-level", level,
+		"--telemetry", strings.TrimPrefix(s.web, "http://"), "--local", s.setup.Local, "--log-level", level,
 	}
 	if s.file != "" {
 		args = append(args, "--config", s.file)
@@ -310,6 +312,9 @@ func (s *server) begin() {
 	program := programs.tested
 	if s.setup.Release {
 		program = programs.release
+	}
+	if s.setup.Program != "" {
+		program = s.setup.Program
 	}
 	s.cmd = command(program, s.setup.Wrap, s.arguments())
 	if s.setup.User != nil {

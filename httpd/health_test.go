@@ -16,6 +16,11 @@ import (
 
 func well(context.Context) error { return nil }
 
+// nothingHere is the problem that says so.
+func nothingHere(path string) string {
+	return `{"type":"/problems/no-route","title":"Nothing here","detail":"there is nothing at ` + path + `","status":404}` + "\n"
+}
+
 func get(t *testing.T, h http.Handler, path, accept string) (int, string) {
 	t.Helper()
 	w := httptest.NewRecorder()
@@ -54,9 +59,9 @@ func TestHealthPages(t *testing.T) {
 		{"a check panics", "/readyz", "", broken.Telemetry(), 503, "failed store: httpd: the check itself is broken, see the log\nnot ready\n"},
 		{"anyone hears that a check fails, not why", "/readyz", "", sick.Public(), 503, "failed store\nok radius\nnot ready\n"},
 		{"anyone in JSON", "/readyz", "application/json", sick.Public(), 503, `{"ready":false,"checks":[{"name":"store","ok":false},{"name":"radius","ok":true}]}` + "\n"},
-		{"anyone asks for metrics", "/metrics", "", good.Public(), 404, notBuilt + "\n"},
-		{"anyone asks for the console", "/", "text/html", good.Public(), 404, notBuilt + "\n"},
-		{"anyone tries the operator API", "/operator/account.list", "", good.Public(), 404, notBuilt + "\n"},
+		{"anyone asks for metrics", "/metrics", "", good.Public(), 404, nothingHere("/metrics")},
+		{"anyone asks for the console", "/", "text/html", good.Public(), 404, nothingHere("/")},
+		{"anyone tries the operator API", "/operator/account.list", "", good.Public(), 404, nothingHere("/operator/account.list")},
 		{
 			"the operator API on the telemetry listener", "/operator/account.list", "", good.Telemetry(), 404,
 			`{"type":"/problems/no-route","title":"Nothing here","detail":"there is nothing at /operator/account.list","hint":"there are /livez, /readyz and /metrics","status":404}` + "\n",

@@ -34,6 +34,7 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger
 	return serve(ctx, l, &http.Server{
 		Handler:      h,
 		WriteTimeout: time.Minute,
+		BaseContext:  func(net.Listener) context.Context { return context.WithValue(context.Background(), stopKey{}, ctx) },
 	}, log)
 }
 

@@ -235,7 +235,7 @@ func operations() []route {
 			return listSettings(c, c.operator.Admin.Clients, same)
 		}),
 		op("client.remove", admin.WriteSettings, func(c *call, in Name) (Nothing, error) {
-			return Nothing{}, c.operator.Admin.RemoveClient(c.Context(), c.by, in.Name)
+			return Nothing{}, c.operator.Admin.RemoveClient(c.Context(), c.by, in.Name, "")
 		}),
 		op("client.rotate", admin.WriteSettings, func(c *call, in Rotation) (NewSecret, error) {
 			secret, err := c.operator.Admin.RotateClient(c.Context(), c.by, in.Name, in.Secret)
@@ -263,7 +263,7 @@ func operations() []route {
 			return c.operator.Admin.MoveRule(c.Context(), c.by, in)
 		}),
 		op("rule.remove", admin.WritePolicy, func(c *call, in Name) (Nothing, error) {
-			return Nothing{}, c.operator.Admin.RemoveRule(c.Context(), c.by, in.Name)
+			return Nothing{}, c.operator.Admin.RemoveRule(c.Context(), c.by, in.Name, "")
 		}),
 		op("trusted-ip.add", admin.WritePolicy, func(c *call, in admin.NewTrustedIP) (admin.TrustedIPView, error) {
 			return c.operator.Admin.AddTrustedIP(c.Context(), c.by, in)

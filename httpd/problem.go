@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
+	"time"
 
 	"sallyport/admin"
 	"sallyport/auth"
@@ -15,15 +17,38 @@ import (
 // "/problems/exists", "/problems/invalid", "/problems/busy", "/problems/fault"
 // and others; Detail is a sentence for the person who asked.
 type Problem struct {
-	Type   string `json:"type"`
-	Title  string `json:"title"`
-	Detail string `json:"detail"`
-	Hint   string `json:"hint,omitempty"` // what to do next
-	Status int    `json:"status"`
+	Type   string       `json:"type" doc:"The kind of problem, for programs"`
+	Title  string       `json:"title"`
+	Detail string       `json:"detail" doc:"What happened, for people"`
+	Hint   string       `json:"hint,omitempty" doc:"What to do next"` // what to do next
+	Status int          `json:"status"`
+	Errors []FieldError `json:"errors,omitempty" doc:"What is wrong with which part of the request"`
+	// Verdict is "unavailable" if nobody could be judged.
+	Verdict string `json:"verdict,omitempty" enum:"unavailable" doc:"In answers to logins: nobody could be judged"`
+
+	after time.Duration // Retry-After, if it is known when to try again
 }
 
 // Error returns the detail.
 func (p *Problem) Error() string { return p.Detail }
+
+// GetStatus is the status of the answer that carries the problem.
+func (p *Problem) GetStatus() int { return p.Status }
+
+// GetHeaders are what the answer says beside it.
+func (p *Problem) GetHeaders() http.Header {
+	h := make(http.Header)
+	if p.after > 0 {
+		h.Set("Retry-After", strconv.Itoa(int((p.after+time.Second-1)/time.Second)))
+	}
+	if p.Status == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", `Bearer realm="sallyport"`) // RFC 9110, Section 15.5.2
+	}
+	return h
+}
+
+// ContentType is the media type of problems.
+func (p *Problem) ContentType(string) string { return problemMedia }
 
 func badRequest(format string, args ...any) error {
 	return &Problem{Type: "/problems/invalid", Title: "Invalid request", Status: http.StatusBadRequest, Detail: fmt.Sprintf(format, args...)}
@@ -36,14 +61,10 @@ func notFound(a audience, path string) error {
 		p.Hint = "is the sallyport command of the same version as the server?"
 	case machine:
 		p.Hint = "there are /livez, /readyz and /metrics"
-	case anyone:
-		p.Detail = notBuilt
+	case anyone, visitor, person, signedIn, administrator, program:
 	}
 	return p
 }
-
-// notBuilt is what a browser reads that asks for what is to come.
-const notBuilt = "The console and the portal are not part of this build; there are only /livez and /readyz here."
 
 // problemOf translates err. Everything it does not know is a fault of ours.
 func problemOf(err error) *Problem {
@@ -59,6 +80,16 @@ func problemOf(err error) *Problem {
 			q.Type, q.Title, q.Status = "/problems/not-found", "Not found", http.StatusNotFound
 		case errors.Is(refused.Kind, admin.ErrExists):
 			q.Type, q.Title, q.Status = "/problems/exists", "Exists already", http.StatusConflict
+		case errors.Is(refused.Kind, admin.ErrForbidden):
+			q.Type, q.Title, q.Status = "/problems/forbidden", "Not permitted", http.StatusForbidden
+		case errors.Is(refused.Kind, admin.ErrChanged):
+			q.Type, q.Title, q.Status = "/problems/changed", "Changed meanwhile", http.StatusPreconditionFailed
+		case errors.Is(refused.Kind, admin.ErrSignedOut):
+			q.Type, q.Title, q.Status = "/problems/signed-out", "Not signed in", http.StatusUnauthorized
+		case errors.Is(refused.Kind, admin.ErrProof):
+			q.Type, q.Title, q.Status = "/problems/step-up", "Confirm that it is you", http.StatusForbidden
+		case errors.Is(refused.Kind, admin.ErrLastOwner):
+			q.Type, q.Title, q.Status = "/problems/last-owner", "The last owner", http.StatusConflict
 		}
 		return q
 	case errors.Is(err, auth.ErrBusy):
@@ -75,21 +106,19 @@ func problemOf(err error) *Problem {
 }
 
 // refuse sends err as a problem document, and logs it if the fault is ours.
-func (c *call) refuse(err error) {
-	p := c.problem(err)
-	if c.route == nil && p.Detail == notBuilt {
-		c.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		c.w.WriteHeader(p.Status)
-		c.send([]byte(p.Detail + "\n"))
-		return
-	}
+func (c *call) refuse(err error) { writeProblem(c.w, c.problem(err)) }
+
+func writeProblem(w http.ResponseWriter, p *Problem) {
 	b, err := json.Marshal(p)
 	if err != nil { // a struct of strings and a number
 		panic(fmt.Sprintf("httpd: encode a problem: %v", err))
 	}
-	c.w.Header().Set("Content-Type", "application/problem+json")
-	c.w.WriteHeader(p.Status)
-	c.send(append(b, '\n'))
+	for name, values := range p.GetHeaders() {
+		w.Header()[name] = values
+	}
+	w.Header().Set("Content-Type", problemMedia)
+	w.WriteHeader(p.Status)
+	w.Write(append(b, '\n')) //nolint:errcheck // nobody is left to be told
 }
 
 // problem is problemOf, and the place where faults are logged. Only operators
@@ -103,4 +132,22 @@ func (c *call) problem(err error) *Problem {
 		p.Detail = "the server could not answer"
 	}
 	return p
+}
+
+// problem is the same for whoever comes over the network, who never reads what a
+// fault was.
+func (s *Site) problem(r *http.Request, err error) *Problem {
+	p := problemOf(err)
+	if p.Status >= http.StatusInternalServerError && r.Context().Err() == nil {
+		s.Log.Error("an HTTP request failed", "path", r.URL.Path, "error", err)
+	}
+	if p.Type == "/problems/fault" {
+		p.Detail, p.Hint = "the server could not answer", "try again; if it stays so, an administrator finds the cause in the server's log"
+	}
+	return p
+}
+
+// refuse sends err as a problem document.
+func (s *Site) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	writeProblem(w, s.problem(r, err))
 }

@@ -18,15 +18,45 @@ import (
 	"sallyport/admin"
 )
 
-// An audience is who can reach a route: everybody who can open the listener
-// that the audience stands for. The zero audience is nobody.
+// An audience is who can reach a route. The first three are everybody who can
+// open a listener; the rest are told apart by what they show. The zero audience
+// is nobody.
 type audience int
 
 const (
 	operator audience = iota + 1 // the admin socket: root and the server's own user
 	machine                      // the telemetry listener: whoever is on this host
-	anyone                       // HTTPS
+	anyone                       // HTTPS, beside the API
+
+	visitor       // whoever asks the API
+	person        // with a session at the portal
+	signedIn      // with a session at the portal or at the console: the query's client says which
+	administrator // with a session at the console, or an API key
+	program       // with an API key
 )
+
+// String returns the audience's name as the API's description has it.
+func (a audience) String() string {
+	switch a {
+	case operator:
+		return "operator"
+	case machine:
+		return "machine"
+	case anyone:
+		return "anyone"
+	case visitor:
+		return "visitor"
+	case person:
+		return "person"
+	case signedIn:
+		return "signed-in"
+	case administrator:
+		return "administrator"
+	case program:
+		return "program"
+	}
+	return "nobody"
+}
 
 // What routes of listeners without names let their callers do. No role can
 // have these.
@@ -36,11 +66,30 @@ const (
 	readMetrics      admin.Permission = "metrics.read"
 )
 
-// grants is what each audience may do.
+// What visitors and people may do for themselves. No role can have these
+// either: nobody needs one to sign in.
+const (
+	readSite    admin.Permission = "site.read"    // what everybody may know of this installation
+	signIn      admin.Permission = "self.sign-in" // also by an invitation
+	setUp       admin.Permission = "self.set-up"  // become the first owner, with the link that the server printed
+	goOn        admin.Permission = "self.go-on"   // with a login that another host began: forward-auth
+	ownSession  admin.Permission = "self.session" // see, prove and end one's own sessions
+	readSelf    admin.Permission = "self.read"    // what one holds, and one's own history
+	enrolSelf   admin.Permission = "self.enrol"   // authenticators and passwords of one's own
+	writeSelf   admin.Permission = "self.write"   // change or remove them
+	reportFraud admin.Permission = "self.report"  // "this was not me"
+	bypassSelf  admin.Permission = "self.bypass"  // a one-time bypass, where the owner allows it
+)
+
+// grants is what each audience may do. What administrators and programs may do
+// depends on who they are, and stands with them.
 var grants = map[audience][]admin.Permission{
 	operator: admin.Permissions(),
 	machine:  {readHealth, readHealthCauses, readMetrics},
 	anyone:   {readHealth},
+	visitor:  {readSite, signIn, setUp, goOn},
+	person:   {readSelf, enrolSelf, writeSelf, reportFraud, bypassSelf},
+	signedIn: {ownSession},
 }
 
 // allowed reports whether a has been granted p.

@@ -58,6 +58,17 @@ func (m *memory) Account(_ context.Context, name string) (auth.Account, error) {
 	return auth.Account{}, admin.ErrNotFound
 }
 
+func (m *memory) AccountByID(_ context.Context, id string) (auth.Account, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, a := range m.accounts {
+		if a.ID == id {
+			return a, m.fail
+		}
+	}
+	return auth.Account{}, admin.ErrNotFound
+}
+
 func (m *memory) Accounts(_ context.Context, after string, limit int) ([]auth.Account, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -280,6 +291,13 @@ func (m *memory) Events(_ context.Context, f admin.EventFilter) ([]auth.Event, e
 		}
 	}
 	return found, m.fail
+}
+
+// SearchEvents gives what Events has, the newest first.
+func (m *memory) SearchEvents(ctx context.Context, q admin.EventSearch) (admin.EventPage, error) {
+	found, err := m.Events(ctx, admin.EventFilter{After: q.After, Since: q.Since, Subject: q.Subject, Outcome: q.Outcome, Limit: q.Limit, Newest: true})
+	slices.Reverse(found)
+	return admin.EventPage{Events: found}, err
 }
 
 func (m *memory) Event(_ context.Context, seq uint64) (auth.Event, error) {

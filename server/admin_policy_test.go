@@ -92,7 +92,7 @@ func (w *town) clear() {
 	w.Helper()
 	for _, r := range w.admin.Rules() {
 		if !r.BuiltIn {
-			w.do(nil, w.admin.RemoveRule(w.Context(), by, r.Name))
+			w.do(nil, w.admin.RemoveRule(w.Context(), by, r.Name, ""))
 		}
 	}
 }

@@ -257,10 +257,10 @@ func TestClients(t *testing.T) {
 	if err != nil || len(weak.Warnings) != 3 {
 		t.Errorf("warnings %q, %v", weak.Warnings, err)
 	}
-	if err := a.RemoveClient(ctx, by, "old"); err != nil {
+	if err := a.RemoveClient(ctx, by, "old", ""); err != nil {
 		t.Fatal(err)
 	}
-	wantProblem(t, a.RemoveClient(ctx, by, "old"), admin.ErrNotFound, "old")
+	wantProblem(t, a.RemoveClient(ctx, by, "old", ""), admin.ErrNotFound, "old")
 }
 
 // Every change leaves an act that says who, what and whom, and no secret.
@@ -308,7 +308,7 @@ func TestActsRecordEverything(t *testing.T) {
 			_, err := a.MoveRule(ctx, by, admin.RuleMove{Name: "day", RulePlace: admin.RulePlace{Place: 1}})
 			return err
 		}},
-		{"rule.remove", func() error { return a.RemoveRule(ctx, by, "day") }},
+		{"rule.remove", func() error { return a.RemoveRule(ctx, by, "day", "") }},
 		{"trusted-ip.add", func() error {
 			_, err := a.AddTrustedIP(ctx, by, admin.NewTrustedIP{Application: "vpn", Range: "10.1.0.0/16"})
 			return err
@@ -328,7 +328,7 @@ func TestActsRecordEverything(t *testing.T) {
 			return err
 		}},
 		{"bypass.remove", func() error { return a.RemoveBypass(ctx, by, "alice") }},
-		{"client.remove", func() error { return a.RemoveClient(ctx, by, "fw1") }},
+		{"client.remove", func() error { return a.RemoveClient(ctx, by, "fw1", "") }},
 	}
 	for _, s := range steps {
 		if err := s.do(); err != nil {

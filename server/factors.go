@@ -9,6 +9,7 @@ import (
 	"sallyport/factor/oath"
 	"sallyport/factor/password"
 	"sallyport/factor/recovery"
+	"sallyport/factor/webauthn"
 	"sallyport/kdf"
 )
 
@@ -18,7 +19,7 @@ const laneWait = 2500 * time.Millisecond
 
 // factors is the one list of what can be verified, in the order in which second
 // factors are asked for.
-func factors(cfg config.Config) ([]auth.Factor, error) {
+func factors(cfg config.Config, passkeys *webauthn.Factor) ([]auth.Factor, error) {
 	lanes := kdf.NewLanes(cfg.PasswordHash.LaneCount(), laneWait)
 	params := kdf.Params{
 		MemoryKiB:   cfg.PasswordHash.MemoryKiB,
@@ -31,6 +32,7 @@ func factors(cfg config.Config) ([]auth.Factor, error) {
 	return []auth.Factor{
 		&password.Factor{Params: params, Lanes: lanes},
 		&oath.Factor{Drift: cfg.TOTP.DriftSteps},
+		passkeys,
 		&recovery.Factor{Params: params, Lanes: lanes},
 	}, nil
 }

@@ -68,7 +68,7 @@ func TestSameRequestGetsTheSameOctetsFromAnotherNodeAndAfterARestart(t *testing.
 	dir := t.TempDir()
 	s, stop := serveFor(t, dir)
 	person := populate(t, s, 1, admin.NewClient{Mode: "append", Attributes: []auth.ReplyAttribute{{Name: "Filter-Id", Value: "staff"}}})[0]
-	if err := s.Admin.SetPassword(t.Context(), "test", person.Account, secret, ""); err != nil {
+	if err := s.Admin.SetPassword(t.Context(), admin.Operator("test"), person.Account, secret, ""); err != nil {
 		t.Fatal(err)
 	}
 	key, err := radius.NewSecret([]byte(gateway))

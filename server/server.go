@@ -12,6 +12,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -26,6 +27,7 @@ import (
 	"sallyport/audit"
 	"sallyport/auth"
 	"sallyport/config"
+	"sallyport/factor/webauthn"
 	"sallyport/httpd"
 	"sallyport/radius"
 	"sallyport/radiusd"
@@ -50,7 +52,12 @@ type Server struct {
 	socket    net.Listener
 	telemetry net.Listener
 	https     net.Listener
-	madeKey   bool // on this start, which was the first
+	local     net.Listener
+	site      http.Handler
+	health    *httpd.Health
+	feed      *admin.Feed
+	passkeys  *webauthn.Factor // its Origins are set by listen
+	madeKey   bool             // on this start, which was the first
 }
 
 // Run starts a server, prints on out what it listens on, and serves until ctx
@@ -63,6 +70,11 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writer
 	defer s.Close()
 	for _, line := range s.Listening() {
 		fmt.Fprintln(out, line)
+	}
+	if link, err := s.setUpLink(ctx); err != nil {
+		return err
+	} else if link != "" {
+		fmt.Fprintf(out, "set up     %s\n           once, within a day: it makes the owner of this installation; the next start makes another\n", link)
 	}
 	return s.Serve(ctx)
 }
@@ -111,7 +123,10 @@ func (s *Server) assemble(ctx context.Context) error {
 	if err := s.openTrail(); err != nil {
 		return err
 	}
-	verifiers, err := factors(s.cfg)
+	if s.passkeys, err = passkeyFactor(s.cfg); err != nil {
+		return err
+	}
+	verifiers, err := factors(s.cfg, s.passkeys)
 	if err != nil {
 		return err
 	}
@@ -139,12 +154,19 @@ func (s *Server) assemble(ctx context.Context) error {
 		Log:       s.log,
 	}
 	s.metrics = newMetrics(s)
-	parts.Observe = s.metrics.observe
+	s.feed = &admin.Feed{}
+	parts.Observe = func(ev *auth.Event) {
+		s.metrics.observe(ev)
+		s.feed.Observe(ev)
+	}
 	s.Engine = auth.NewEngine(parts)
 	s.Admin = &admin.Admin{
 		Store: s.Store, Factors: parts.Factors, Limits: parts.Limits, Domains: parts.Domains, Issuer: s.cfg.Issuer,
 		References: parts.References, Pseudonym: parts.Pseudonym, Attribute: radiusd.CheckAttribute, Explain: s.Engine.Explain, Now: time.Now,
+		Passkeys: &admin.Passkeys{CreationOptions: s.passkeys.CreationOptions}, SelfBypass: time.Duration(s.cfg.Portal.BypassSeconds) * time.Second,
+		ExplainUnder: s.Engine.ExplainUnder, LateExports: s.lateExports, Certificates: s.certificates, Configuration: s.configuration,
 	}
+	s.feed.Admin = s.Admin
 	return nil
 }
 
@@ -177,7 +199,7 @@ func (s *Server) listen() (err error) {
 		return err
 	}
 	if s.cfg.Telemetry != "" {
-		if s.telemetry, err = s.listenTelemetry(); err != nil {
+		if s.telemetry, err = s.listenUsual("telemetry", s.cfg.Telemetry, config.Default().Telemetry); err != nil {
 			return fmt.Errorf("server: listen for telemetry on %s: %w; give another address with --telemetry, or \"\" to switch it off", s.cfg.Telemetry, err)
 		}
 	}
@@ -190,17 +212,22 @@ func (s *Server) listen() (err error) {
 			return fmt.Errorf("server: listen for HTTPS on %s: %w", s.cfg.HTTPS.Address, err)
 		}
 	}
-	return nil
+	if s.cfg.Local != "" {
+		if s.local, err = s.listenUsual("local", s.cfg.Local, config.Default().Local); err != nil {
+			return fmt.Errorf("server: listen for browsers of this machine on %s: %w; give another address with --local, or \"\" to switch it off", s.cfg.Local, err)
+		}
+	}
+	return s.openSite()
 }
 
-// listenTelemetry opens the telemetry address. If nobody chose it and another
-// server of this host has it, any free port will do: that must not keep a
-// second installation from starting.
-func (s *Server) listenTelemetry() (net.Listener, error) {
-	l, err := net.Listen("tcp", s.cfg.Telemetry)
-	if errors.Is(err, syscall.EADDRINUSE) && s.cfg.Telemetry == config.Default().Telemetry {
+// listenUsual opens an address for what is served on this machine alone. If
+// nobody chose the address and another server of this host has it, any free port
+// will do: that must not keep a second installation from starting.
+func (s *Server) listenUsual(what, address, usual string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) && address == usual {
 		if l, err = net.Listen("tcp", "127.0.0.1:0"); err == nil {
-			s.log.Warn("the usual telemetry address is taken by another program; another port is used until the next start", "usual", s.cfg.Telemetry, "now", l.Addr().String())
+			s.log.Warn("the usual address is taken by another program; another port is used until the next start", "for", what, "usual", usual, "now", l.Addr().String())
 		}
 	}
 	return l, err
@@ -222,7 +249,10 @@ func (s *Server) Listening() []string {
 		lines = append(lines, fmt.Sprintf("RADIUS     %s (UDP)", addr))
 	}
 	if s.https != nil {
-		lines = append(lines, fmt.Sprintf("HTTPS      https://%s/readyz", s.https.Addr()))
+		lines = append(lines, fmt.Sprintf("HTTPS      https://%s", s.https.Addr()))
+	}
+	if s.local != nil {
+		lines = append(lines, fmt.Sprintf("pages      http://localhost:%d/console and /portal (this machine only)", portOf(s.local)))
 	}
 	if s.telemetry != nil {
 		lines = append(lines, fmt.Sprintf("telemetry  http://%s/readyz and /metrics", s.telemetry.Addr()))
@@ -265,19 +295,15 @@ func (s *Server) Serve(ctx context.Context) error {
 	})
 	operator := &httpd.Operator{Admin: s.Admin, KeyFile: s.cfg.KEKPath(), Rekey: s.rekey, Auditing: s.auditing(), Log: s.log}
 	g.Go(func() error { return operator.Serve(ctx, s.socket) })
-	health := &httpd.Health{
-		Checks: []httpd.Check{{Name: "store", Run: s.check}},
-		// A receiver that is down is no reason to send logins elsewhere.
-		Advice:  []httpd.Check{{Name: "export", Run: func(context.Context) error { return s.trail.Late() }}},
-		Metrics: s.metrics.registry,
-		Log:     s.log,
-	}
 	if s.telemetry != nil {
-		g.Go(func() error { return httpd.Serve(ctx, s.telemetry, health.Telemetry(), s.log) })
+		g.Go(func() error { return httpd.Serve(ctx, s.telemetry, s.health.Telemetry(), s.log) })
 	}
-	if s.https != nil {
-		g.Go(func() error { return httpd.Serve(ctx, s.https, health.Public(), s.log) })
+	for _, l := range []net.Listener{s.https, s.local} {
+		if l != nil {
+			g.Go(func() error { return httpd.Serve(ctx, l, s.site, s.log) })
+		}
 	}
+	g.Go(func() error { s.follow(ctx); return nil })
 	g.Go(func() error { s.retain(ctx); return nil })
 	// Exports and anchors end when everybody else has, to take along what
 	// happened last.
@@ -311,7 +337,7 @@ func (s *Server) Close() {
 	for _, l := range s.listeners {
 		l.Close()
 	}
-	for _, l := range []net.Listener{s.socket, s.telemetry, s.https} {
+	for _, l := range []net.Listener{s.socket, s.telemetry, s.https, s.local} {
 		if l != nil {
 			l.Close()
 		}

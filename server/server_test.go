@@ -52,7 +52,7 @@ func start(t testing.TB, cfg config.Config) *Server {
 
 func testConfig(dir string) config.Config {
 	cfg := config.Default()
-	cfg.Data, cfg.RADIUS, cfg.Telemetry = dir, []string{"127.0.0.1:0"}, "127.0.0.1:0"
+	cfg.Data, cfg.RADIUS, cfg.Telemetry, cfg.Local = dir, []string{"127.0.0.1:0"}, "127.0.0.1:0", "127.0.0.1:0"
 	return cfg
 }
 
@@ -60,11 +60,11 @@ func testConfig(dir string) config.Config {
 func populate(t testing.TB, s *Server, people int, client admin.NewClient) []otp.Enrolment {
 	t.Helper()
 	ctx := context.Background()
-	if _, err := s.Admin.AddApplication(ctx, "test", "vpn"); err != nil {
+	if _, err := s.Admin.AddApplication(ctx, admin.Operator("test"), "vpn"); err != nil {
 		t.Fatal(err)
 	}
 	client.Name, client.Application, client.Source, client.Secret = "nas", "vpn", "127.0.0.1", gateway
-	if _, _, err := s.Admin.AddClient(ctx, "test", client); err != nil {
+	if _, _, err := s.Admin.AddClient(ctx, admin.Operator("test"), client); err != nil {
 		t.Fatal(err)
 	}
 	var tokens strings.Builder
@@ -83,7 +83,7 @@ func populate(t testing.TB, s *Server, people int, client admin.NewClient) []otp
 			changes = changes[:0]
 		}
 	}
-	v, err := s.Admin.Import(ctx, "test", []byte(tokens.String()), pskc.Keys{})
+	v, err := s.Admin.Import(ctx, admin.Operator("test"), []byte(tokens.String()), pskc.Keys{})
 	if err != nil || v.Added != people {
 		t.Fatalf("import: %+v, %v", v, err)
 	}
@@ -116,7 +116,7 @@ func TestLogin(t *testing.T) {
 	s := start(t, testConfig(t.TempDir()))
 	person := populate(t, s, 1, admin.NewClient{Mode: "challenge"})[0]
 	ctx := context.Background()
-	if err := s.Admin.SetPassword(ctx, "test", person.Account, secret, ""); err != nil {
+	if err := s.Admin.SetPassword(ctx, admin.Operator("test"), person.Account, secret, ""); err != nil {
 		t.Fatal(err)
 	}
 	ask := func(field string, state []byte) *radius.Packet {

@@ -223,7 +223,7 @@ func TestNothingSecretIsExported(t *testing.T) {
 	s, stop := run(t, cfg)
 	person := populate(t, s, 1, admin.NewClient{Mode: "append"})[0]
 	const canary = "canary-7f1e9"
-	if err := s.Admin.SetPassword(t.Context(), "test", person.Account, canary+"-password", ""); err != nil {
+	if err := s.Admin.SetPassword(t.Context(), admin.Operator("test"), person.Account, canary+"-password", ""); err != nil {
 		t.Fatal(err)
 	}
 	code := otp.TOTP(person.Key, time.Now(), person.Params)

@@ -25,6 +25,7 @@ type applying struct {
 	named    bool                // a name exists that did not before
 	settings bool                // applications, clients or groups have changed
 	place    int64               // of the newest authenticator
+	at       int64               // of the act, microseconds
 }
 
 // Apply implements admin.Store. It runs between two groups of logins, so that
@@ -55,7 +56,7 @@ func (s *Store) applyChanges(act admin.Act, changes []admin.Change) error {
 	w := &s.w
 	a := &applying{
 		w: &w.session, ring: s.ring, newestMark: s.newestMark,
-		moved: make(map[string]struct{}), news: newNews(), place: w.lastPlace,
+		moved: make(map[string]struct{}), news: newNews(), place: w.lastPlace, at: micros(act.Time),
 	}
 	var gone []*challenge
 	var settings *auth.Settings
@@ -77,13 +78,18 @@ func (s *Store) applyChanges(act admin.Act, changes []admin.Change) error {
 				return err
 			}
 		}
+		if act.Action == "" {
+			return nil
+		}
 		return a.w.insertAct(w.lastAct+1, act)
 	})
 	if err != nil {
 		return err
 	}
 	s.transactions.Add(1)
-	w.lastAct++
+	if act.Action != "" {
+		w.lastAct++
+	}
 	w.lastPlace = a.place
 	w.leftoversRemoved()
 	s.mu.Lock()
@@ -138,12 +144,7 @@ func (a *applying) apply(c admin.Change) error {
 	case admin.UpdateGroup:
 		return a.updateGroup(c)
 	case admin.RemoveClient:
-		a.settings = true
-		n, err := a.w.exec(`DELETE FROM client WHERE name = $1`, c.Name)
-		if err == nil && n == 0 {
-			err = missing("client", c.Name)
-		}
-		return err
+		return a.removeClient(c.Name)
 	}
 	return a.applyPolicy(c)
 }
@@ -230,10 +231,13 @@ func (a *applying) addAccount(account auth.Account) error {
 	} else if found {
 		return taken("name", account.Name)
 	}
-	_, err = a.w.exec(`INSERT INTO account (id, name, aliases, groups, enabled, blocked, block_reason, blocked_until_us, created_us)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+	if err := a.roleThere(account.Role); err != nil {
+		return err
+	}
+	_, err = a.w.exec(`INSERT INTO account (id, name, aliases, groups, enabled, blocked, block_reason, blocked_until_us, role, created_us)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 		account.ID, account.Name, textOf(account.Aliases), textOf(account.Groups), account.Enabled, account.Blocked,
-		account.BlockReason, micros(account.BlockedUntil), micros(account.Created))
+		account.BlockReason, micros(account.BlockedUntil), account.Role, micros(account.Created))
 	if err != nil {
 		return err
 	}
@@ -254,7 +258,7 @@ func (a *applying) updateAccount(c admin.UpdateAccount) error {
 	if err != nil {
 		return err
 	}
-	have := append([]string{account.Name}, account.Aliases...)
+	have, role := append([]string{account.Name}, account.Aliases...), account.Role
 	account.Aliases, account.Groups = slices.Clone(account.Aliases), slices.Clone(account.Groups)
 	if err := c.Update(&account); err != nil {
 		return &functionError{err}
@@ -262,14 +266,19 @@ func (a *applying) updateAccount(c admin.UpdateAccount) error {
 	if account.ID != c.ID {
 		return fmt.Errorf("the ID of account %s cannot change", c.ID)
 	}
+	if account.Role != role {
+		if err := a.roleThere(account.Role); err != nil {
+			return err
+		}
+	}
 	if err := a.claim(&account, have); err != nil {
 		return err
 	}
 	a.moved[c.ID] = struct{}{}
 	_, err = a.w.exec(`UPDATE account SET name = $1, aliases = $2, groups = $3, enabled = $4, blocked = $5,
-		block_reason = $6, blocked_until_us = $7, created_us = $8 WHERE id = $9`,
+		block_reason = $6, blocked_until_us = $7, role = $8, created_us = $9 WHERE id = $10`,
 		account.Name, textOf(account.Aliases), textOf(account.Groups), account.Enabled, account.Blocked,
-		account.BlockReason, micros(account.BlockedUntil), micros(account.Created), account.ID)
+		account.BlockReason, micros(account.BlockedUntil), account.Role, micros(account.Created), account.ID)
 	return err
 }
 
@@ -431,10 +440,10 @@ func (a *applying) addClient(c auth.Client) error {
 	}
 	a.settings = true
 	return a.add("client", c.Name, `INSERT INTO client
-		(id, name, door, application, source, mode, password, secrets, lax, rate, attributes, created_us, origin)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+		(id, name, door, application, source, mode, password, secrets, lax, rate, attributes, created_us, origin, origins)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
 		c.ID, c.Name, c.Door, c.Application, c.Source, string(c.Mode), string(c.Password), secrets,
-		c.LaxMessageAuthenticator, int64(c.RatePerSecond), textOf(c.Attributes), micros(c.Created), string(c.Origin))
+		c.LaxMessageAuthenticator, int64(c.RatePerSecond), textOf(c.Attributes), micros(c.Created), string(c.Origin), textOf(c.Origins))
 }
 
 func (a *applying) sealSecrets(c *auth.Client) ([]byte, error) {
@@ -478,6 +487,11 @@ func (a *applying) updateClient(u admin.UpdateClient) error {
 		} else if found {
 			return taken("client", c.Name)
 		}
+		for _, table := range boundToClient {
+			if _, err := a.w.exec(`UPDATE `+table+` SET client = $1 WHERE client = $2`, c.Name, row.name); err != nil {
+				return err
+			}
+		}
 	}
 	secrets, err := a.sealSecrets(&c)
 	if err != nil {
@@ -485,10 +499,27 @@ func (a *applying) updateClient(u admin.UpdateClient) error {
 	}
 	a.settings = true
 	_, err = a.w.exec(`UPDATE client SET name = $1, door = $2, application = $3, source = $4, mode = $5, password = $6,
-		secrets = $7, lax = $8, rate = $9, attributes = $10, created_us = $11, origin = $12 WHERE id = $13`,
+		secrets = $7, lax = $8, rate = $9, attributes = $10, created_us = $11, origin = $12, origins = $13 WHERE id = $14`,
 		c.Name, c.Door, c.Application, c.Source, string(c.Mode), string(c.Password), secrets,
-		c.LaxMessageAuthenticator, int64(c.RatePerSecond), textOf(c.Attributes), micros(c.Created), string(c.Origin), c.ID)
+		c.LaxMessageAuthenticator, int64(c.RatePerSecond), textOf(c.Attributes), micros(c.Created), string(c.Origin), textOf(c.Origins), c.ID)
 	return err
+}
+
+// boundToClient are the tables whose rows are of one client, by its name.
+var boundToClient = []string{"session", "api_key"}
+
+// removeClient ends a client with the sessions and API keys that are good for it
+// alone: another of the same name shall not inherit them.
+func (a *applying) removeClient(name string) error {
+	if err := a.removeSetting(`DELETE FROM client WHERE name = $1`, "client", name); err != nil {
+		return err
+	}
+	for _, table := range boundToClient {
+		if _, err := a.w.exec(`DELETE FROM `+table+` WHERE client = $1`, name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // updateGroup changes a group. Its name stays, because accounts name it.

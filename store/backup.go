@@ -82,8 +82,8 @@ func integrity(ctx context.Context, db *sql.DB) error {
 // Restore puts a backup into a data directory that holds no database. What is
 // read is verified before it gets the database's name, so that a directory
 // either has the whole backup or none. Challenges that were open when the
-// backup was made stay behind, and so do cache entries and bypasses: they may
-// have been answered, purged or spent since.
+// backup was made stay behind, and so do cache entries, bypasses, sessions and
+// ceremonies: they may have been answered, purged, spent or ended since.
 //
 // The codes that were accepted after the backup was made are not in it: unless
 // there can be none, what was restored must be marked before anybody logs in
@@ -135,7 +135,7 @@ func restore(ctx context.Context, r io.Reader, dir string) error {
 		if err := migrate(ctx, db); err != nil {
 			return err
 		}
-		for _, table := range []string{"challenge", "cache_entry", "bypass", "lease"} {
+		for _, table := range []string{"challenge", "cache_entry", "bypass", "session", "ceremony", "lease"} {
 			if _, err := db.ExecContext(ctx, `DELETE FROM `+table); err != nil {
 				return err
 			}

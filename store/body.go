@@ -21,23 +21,20 @@ import (
 // that goes by reflection costs several times as much. Decoding is rare.
 type eventBody struct {
 	eventHead
-	Verdict     int64         `json:"v"`
-	Took        time.Duration `json:"t"`
-	Door        string        `json:"d"`
-	Client      string        `json:"c"`
-	Application string        `json:"a"`
-	Source      string        `json:"s"`
-	From        string        `json:"f"`
-	Account     string        `json:"n"`
-	Factor      string        `json:"k"`
-	Mark        *int64        `json:"m"` // if it is not the one spent
-	Rule        string        `json:"l"`
-	Node        string        `json:"h"`
-	Request     string        `json:"i"`
-	Joined      uint64        `json:"j"`
-	Failures    int           `json:"x"`
-	Count       int           `json:"q"`
-	Trace       []stepBody    `json:"r"`
+	Verdict  int64         `json:"v"`
+	Took     time.Duration `json:"t"`
+	Door     string        `json:"d"`
+	Source   string        `json:"s"`
+	From     string        `json:"f"`
+	Account  string        `json:"n"`
+	Mark     *int64        `json:"m"` // if it is not the one spent
+	Rule     string        `json:"l"`
+	Node     string        `json:"h"`
+	Request  string        `json:"i"`
+	Joined   uint64        `json:"j"`
+	Failures int           `json:"x"`
+	Count    int           `json:"q"`
+	Trace    []stepBody    `json:"r"`
 }
 
 // An eventHead is what folding needs of an event.
@@ -47,6 +44,9 @@ type eventHead struct {
 	Outcome       int64  `json:"o"`
 	Authenticator string `json:"y"`
 	Spent         *int64 `json:"p"` // mark that the event spends, if any
+	Client        string `json:"c"`
+	Application   string `json:"a"`
+	Factor        string `json:"k"`
 }
 
 type stepBody struct {
@@ -193,8 +193,10 @@ func (h *eventHead) spent() int64 {
 
 // Keys that searches look for before they decode a line.
 const (
+	keyTime    = `"w":`
 	keySubject = `"u":`
 	keyOutcome = `"o":`
+	keyVerdict = `"v":`
 	keyRequest = `"i":`
 )
 
@@ -207,6 +209,7 @@ type eventRow struct {
 	outcome       int64
 	authenticator string
 	mark          int64 // spent
+	kind          eventKind
 	body          []byte
 }
 

@@ -123,6 +123,7 @@ func (r *request) prepare(ring *seal.Keyring) error {
 		body:   r.row.body[:0],
 		timeUS: micros(e.Time), subject: e.Subject, outcome: int64(e.Outcome),
 		authenticator: e.Authenticator, mark: auth.NoMark,
+		kind: eventKind{e.Application, e.Client, e.Factor},
 	}
 	for i := range st.Spend {
 		sp := &st.Spend[i]

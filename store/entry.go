@@ -97,6 +97,7 @@ func pack(a *auth.Account, held []sealedAuthenticator) string {
 	}
 	b = append(b, flags)
 	b = packString(b, a.BlockReason)
+	b = packString(b, a.Role)
 	b = binary.AppendVarint(b, micros(a.BlockedUntil))
 	b = binary.AppendVarint(b, micros(a.Created))
 	b = binary.AppendUvarint(b, uint64(len(held)))
@@ -182,7 +183,7 @@ func (u *unpacker) account() *auth.Account {
 	a := &auth.Account{ID: u.string(), Name: u.string(), Aliases: u.strings(), Groups: u.strings()}
 	flags := u.octet()
 	a.Enabled, a.Blocked = flags&flagEnabled != 0, flags&flagBlocked != 0
-	a.BlockReason = u.string()
+	a.BlockReason, a.Role = u.string(), u.string()
 	a.BlockedUntil = timeOf(u.varint())
 	a.Created = timeOf(u.varint())
 	return a
@@ -198,6 +199,7 @@ func (u *unpacker) skipAccount() {
 		}
 	}
 	u.octet()
+	u.string()
 	u.string()
 	u.varint()
 	u.varint()
@@ -271,6 +273,10 @@ func named(a *auth.Account, name string) bool {
 
 func stateBinding(id string) seal.Binding {
 	return seal.Binding{Table: "authenticator", Column: "state", ID: id}
+}
+
+func bodyBinding(ceremony string) seal.Binding {
+	return seal.Binding{Table: "ceremony", Column: "body", ID: ceremony}
 }
 
 func secretsBinding(id string) seal.Binding {

@@ -47,6 +47,17 @@ func (s *Store) changeOne(ctx context.Context, text string, args ...any) (change
 	return changed, nil
 }
 
+// transact runs work in a transaction between two groups of logins.
+func (s *Store) transact(ctx context.Context, work func(*session) error) error {
+	return s.exclusive(ctx, func() error {
+		err := s.w.transaction(func() error { return work(&s.w.session) })
+		if err == nil {
+			s.transactions.Add(1)
+		}
+		return err
+	})
+}
+
 // Cursor implements admin.Store.
 func (s *archive) Cursor(ctx context.Context, exporter string) (uint64, error) {
 	var seq int64

@@ -34,6 +34,7 @@ type unfolded struct {
 type unfoldedRow struct {
 	subject, authenticator string
 	mark, outcome, timeUS  int64
+	kind                   eventKind
 }
 
 func (u *unfolded) len() int { return len(u.rows) - u.head }
@@ -44,7 +45,7 @@ func (u *unfolded) push(e *eventRow) {
 		clear(u.rows[n:])
 		u.rows, u.head = u.rows[:n], 0
 	}
-	u.rows = append(u.rows, unfoldedRow{e.subject, e.authenticator, e.mark, e.outcome, e.timeUS})
+	u.rows = append(u.rows, unfoldedRow{e.subject, e.authenticator, e.mark, e.outcome, e.timeUS, e.kind})
 }
 
 // next returns the oldest n.
@@ -63,7 +64,7 @@ func (u *unfolded) drop(n int) {
 func (s *Store) restless() bool {
 	w := &s.w
 	return s.failure.Load() == nil &&
-		(w.unfolded.len() > 0 || len(w.leftovers) > 0 || w.purgeAt != "" || w.purgeDue() || s.expired())
+		(w.unfolded.len() > 0 || len(w.leftovers) > 0 || w.purgeAt != "" || w.purgeDue() || s.expired() || s.unseen())
 }
 
 // background does one piece of what can wait.
@@ -72,16 +73,21 @@ func (s *Store) background() {
 	case s.failure.Load() != nil:
 	case s.w.unfolded.len() > 0:
 		s.fold(foldChunk)
+	case s.unseen():
+		if err := s.writeSightings(); err != nil {
+			s.putOff("note when sessions were used", err)
+		}
 	default:
 		s.purge()
 	}
 }
 
-// A foldRun moves the marks of a number of events into the table spent and
-// enters the events in the indexes. It sorts what it has to write, so that
+// A foldRun moves the marks of a number of events into the table spent, enters
+// the events in the indexes and counts them. It sorts what it has to write, so that
 // every page of a table is changed once for many rows, and writes it in small
-// parts between the logins. Only its last part moves meta 'folded': a run that
-// a restart has cut short begins again, and finds some rows there already.
+// parts between the logins. Only its last part moves meta 'folded', and counts: a
+// run that a restart has cut short begins again, and finds some rows there
+// already, but no event counted.
 type foldRun struct {
 	n    int   // events
 	last int64 // number of the newest
@@ -89,7 +95,8 @@ type foldRun struct {
 	marks    []mark
 	subjects []subjectsRow // of the segment that the run completes
 	outcomes []numberRow   // outcome and segment
-	hours    []numberRow   // hour and event
+	hours    []hourRow
+	tallies  []tallyRow
 
 	done, written int  // rows that are durable, and that are written
 	end           bool // the last part is written
@@ -104,6 +111,9 @@ type subjectsRow struct {
 
 type numberRow struct{ number, at int64 }
 
+// An hourRow says which is the first and the newest event of an hour.
+type hourRow struct{ hour, first, last int64 }
+
 // newFoldRun plans the folding of the oldest events, those of one segment at
 // most.
 func (w *writer) newFoldRun() *foldRun {
@@ -111,7 +121,8 @@ func (w *writer) newFoldRun() *foldRun {
 	rows := w.unfolded.next(int(segment - first%segment))
 	f := &foldRun{n: len(rows), last: first + int64(len(rows)) - 1, marks: make([]mark, 0, len(rows))}
 	outcomes := make(map[int64]bool)
-	hour := w.lastHour
+	hours := make(map[int64]int)
+	tallies := make(map[tallyKey]int64)
 	for i := range rows {
 		r := &rows[i]
 		seq := first + int64(i)
@@ -122,13 +133,16 @@ func (w *writer) newFoldRun() *foldRun {
 			outcomes[r.outcome] = true
 			f.outcomes = append(f.outcomes, numberRow{r.outcome, seq / segment})
 		}
-		// When the clock jumps back to an hour that is there already, the
-		// statement finds out.
-		if h := hourOf(r.timeUS); h != hour {
-			hour = h
-			f.hours = append(f.hours, numberRow{h, seq})
+		hour := hourOf(r.timeUS)
+		if at, ok := hours[hour]; ok {
+			f.hours[at].last = seq
+		} else {
+			hours[hour] = len(f.hours)
+			f.hours = append(f.hours, hourRow{hour, seq, seq})
 		}
+		tallies[tallyKey{hour, r.kind, r.outcome}]++
 	}
+	f.tallies = tallyRows(tallies)
 	// The newest of each authenticator comes first and stays.
 	slices.SortFunc(f.marks, func(a, b mark) int {
 		return cmp.Or(strings.Compare(a.authenticator, b.authenticator), cmp.Compare(b.mark, a.mark))
@@ -272,8 +286,13 @@ func (w *writer) foldStep(n int) error {
 		}
 	}
 	for _, r := range f.hours {
-		if _, err := w.exec(insertHour, r.number, r.at); err != nil {
+		if _, err := w.exec(insertHour, r.hour, r.first, r.last); err != nil {
 			return fmt.Errorf("index events by hour: %w", err)
+		}
+	}
+	for _, r := range f.tallies {
+		if _, err := w.exec(insertTally, r.Hour, r.Application, r.Client, r.Outcome, r.Factor, r.count); err != nil {
+			return fmt.Errorf("count events: %w", err)
 		}
 	}
 	f.end = true
@@ -298,7 +317,6 @@ func (s *Store) folded() {
 		return
 	}
 	rows := w.unfolded.next(f.n)
-	w.lastHour = hourOf(rows[len(rows)-1].timeUS)
 	for ; len(rows) > 0; rows = rows[min(foldChunk, len(rows)):] {
 		s.mu.Lock()
 		for i := range rows[:min(foldChunk, len(rows))] {
@@ -388,8 +406,9 @@ func (w *writer) purgeDue() bool {
 	return w.lastTime-w.lastPurge >= purgeEvery || w.lastTime < w.lastPurge
 }
 
-// purge removes one chunk of what is not needed any more: challenges and cache
-// entries that have expired, and old counts of names that nobody has.
+// purge removes one chunk of what is not needed any more: challenges, cache
+// entries, sessions and ceremonies that have expired, and old counts of names
+// that nobody has.
 func (s *Store) purge() {
 	w := &s.w
 	s.mu.Lock()
@@ -409,11 +428,40 @@ func (s *Store) purge() {
 		if !w.purgeDue() {
 			return
 		}
-		w.lastPurge, w.purgeAt = w.lastTime, "?"
+		w.lastPurge, w.purgeAt, w.ending = w.lastTime, "?", true
+	}
+	if w.ending {
+		if err := s.purgeEnded(); err != nil {
+			s.putOff("remove sessions and ceremonies that have expired", err)
+		}
+		return
 	}
 	if err := s.purgeUnknowns(); err != nil {
 		s.putOff("remove old counts of unknown names", err)
 	}
+}
+
+// purgeEnded removes one chunk of the sessions and ceremonies that have expired.
+func (s *Store) purgeEnded() error {
+	w := &s.w
+	now := micros(s.time())
+	for _, table := range endedTables {
+		var one int64
+		found, err := w.one(`SELECT 1 FROM `+table+` WHERE expires_us <= $1 LIMIT 1`, []any{now}, &one)
+		if err != nil {
+			return err
+		}
+		if !found {
+			continue
+		}
+		if err := w.transaction(func() error { _, err := w.deleteEnded(now); return err }); err != nil {
+			return err
+		}
+		s.transactions.Add(1)
+		return nil
+	}
+	w.ending = false
+	return nil
 }
 
 // putOff says once that something in the background failed and is left for

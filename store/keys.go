@@ -132,7 +132,29 @@ func (s *Store) Reseal(ctx context.Context) (records int, err error) {
 		}
 		return err
 	})
-	return records, err
+	if err != nil {
+		return records, err
+	}
+	n, err := s.resealAllCeremonies(ctx, s.ring)
+	return records + n, err
+}
+
+// resealAllCeremonies seals the bodies of all ceremonies again. One that is begun
+// meanwhile is under the newest key.
+func (s *archive) resealAllCeremonies(ctx context.Context, ring *seal.Keyring) (records int, err error) {
+	last := ""
+	for more := true; more; {
+		var n int
+		err := s.transact(ctx, func(w *session) (err error) {
+			last, n, more, err = w.resealCeremonies(ring, last)
+			return err
+		})
+		if err != nil {
+			return records, err
+		}
+		records += n
+	}
+	return records, nil
 }
 
 // addDataKey makes a fresh data key, which seals from then on.

@@ -9,15 +9,19 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"sallyport/admin"
 	"sallyport/auth"
+	"sallyport/seal"
 )
 
 // An archive is what is read beside the logins. It is the same for both
 // databases.
 type archive struct {
-	readersDB *sql.DB
+	readersDB *sql.DB        // for listings
+	searchDB  *sql.DB        // for what may take a while, so that no listing waits behind it
+	quickDB   *sql.DB        // for what every request of a browser or a program asks
 	snapshot  *sql.TxOptions // of a transaction that sees one state of the database
 	chain     chainMAC
 
@@ -27,6 +31,12 @@ type archive struct {
 	// change runs one statement in a durable transaction of its own and returns
 	// how many rows it changed.
 	change func(ctx context.Context, text string, args ...any) (int64, error)
+	// transact runs work in a durable transaction, one at a time.
+	transact func(ctx context.Context, work func(*session) error) error
+	// openSealed opens what was sealed under any key that the database has.
+	openSealed func(seal.Binding, []byte) ([]byte, error)
+	// seenAt returns when a session was last used, if that is known better.
+	seenAt func(*admin.Session) time.Time
 }
 
 // defaultLimit is how many records a listing returns if it is not told.
@@ -192,18 +202,21 @@ func (s *archive) Throttle(ctx context.Context, subject string) (auth.Throttle, 
 
 // Acts implements admin.Store.
 func (s *archive) Acts(ctx context.Context, after uint64, limit int) ([]admin.Act, error) {
-	list, err := collect(ctx, s.readersDB, func(rows *sql.Rows) (admin.Act, error) {
-		var a admin.Act
-		var seq, at int64
-		err := rows.Scan(&seq, &at, &a.Actor, &a.Action, &a.Subject, &a.Detail)
-		a.Seq, a.Time = uint64(seq), timeOf(at)
-		return a, err
-	}, `SELECT seq, time_us, actor, action, subject, detail FROM act WHERE seq > $1 ORDER BY seq LIMIT $2`,
+	list, err := collect(ctx, s.readersDB, scanAct, `SELECT `+actColumns+` FROM act WHERE seq > $1 ORDER BY seq LIMIT $2`,
 		position(after), limitOf(limit))
 	if err != nil {
 		return nil, fmt.Errorf("store: list acts: %w", err)
 	}
 	return list, nil
+}
+
+const actColumns = `seq, time_us, actor, action, subject, detail, before, after`
+
+func scanAct(rows *sql.Rows) (a admin.Act, err error) {
+	var seq, at int64
+	err = rows.Scan(&seq, &at, &a.Actor, &a.Action, &a.Subject, &a.Detail, &a.Before, &a.After)
+	a.Seq, a.Time = uint64(seq), timeOf(at)
+	return a, err
 }
 
 // Event implements admin.Store.

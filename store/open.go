@@ -37,6 +37,8 @@ const (
 	backupPrefix = "backup-" // of temporary files
 
 	defaultCache = 200_000
+
+	searchConnections = 2
 )
 
 // A dialer makes connections to the database that dsn names. Tests put their
@@ -69,6 +71,7 @@ func open(ctx context.Context, o Options, dial dialer) (*Store, error) {
 		exemptions:    make(map[string]*exemption),
 		answers:       newAnswers(),
 		watches:       make(map[string]*watch),
+		sightings:     make(sightings),
 		node:          admin.Node{Name: o.Node, Version: o.Version},
 		now:           o.Now,
 	}
@@ -78,7 +81,10 @@ func open(ctx context.Context, o Options, dial dialer) (*Store, error) {
 	if s.stopAt == 0 {
 		s.stopAt = int64(min(auth.DefaultLimits.Know.Stop, auth.DefaultLimits.Have.Stop))
 	}
-	s.archive = archive{snapshot: &sql.TxOptions{ReadOnly: true}, unfoldedOf: s.unfolded, change: s.changeOne}
+	s.archive = archive{
+		snapshot: &sql.TxOptions{ReadOnly: true}, unfoldedOf: s.unfolded, change: s.changeOne, transact: s.transact, seenAt: s.sighted,
+		openSealed: func(b seal.Binding, sealed []byte) ([]byte, error) { return s.ring.Open(b, sealed) },
+	}
 	s.cache = newCache(cmp.Or(o.CacheEntries, defaultCache))
 	if err := s.open(ctx, o.KEK); err != nil {
 		s.abandon()
@@ -95,7 +101,7 @@ func open(ctx context.Context, o Options, dial dialer) (*Store, error) {
 func (s *Store) abandon() {
 	s.readers.close()
 	s.w.close()
-	for _, db := range []*sql.DB{s.readersDB, s.db} {
+	for _, db := range []*sql.DB{s.searchDB, s.readersDB, s.db} {
 		if db != nil {
 			db.Close()
 		}
@@ -135,6 +141,10 @@ func (s *Store) open(ctx context.Context, kek seal.KEK) error {
 		return explain(err)
 	}
 	if s.readersDB, err = openDatabase(s.dial, path, readerParameters, max(4, runtime.GOMAXPROCS(0))); err != nil {
+		return err
+	}
+	s.quickDB = s.readersDB
+	if s.searchDB, err = openDatabase(s.dial, path, readerParameters, searchConnections); err != nil {
 		return err
 	}
 	return explain(s.readers.prepare(ctx, s.readersDB))
@@ -306,7 +316,6 @@ func (s *Store) load(kek seal.KEK) error {
 			return err
 		}
 	}
-	w.lastHour = math.MinInt64
 	if err := s.loadChain(); err != nil {
 		return fmt.Errorf("read the chain of events: %w", err)
 	}
@@ -348,6 +357,7 @@ func (s *Store) markClean(clean int64) error {
 var decisive = []string{
 	"meta", "data_key", "account", "name", "authenticator", "spent", "throttle", "challenge",
 	"application", "client", "account_group", "rule", "trusted_ip", "cache_rule", "bypass", "cache_entry", "chain",
+	"role", "session", "ceremony", "api_key",
 }
 
 func (w *writer) quickCheck() error {
@@ -406,7 +416,10 @@ func (s *Store) loadTail() error {
 			if next <= folded {
 				continue
 			}
-			e := eventRow{timeUS: head.When, subject: head.Subject, outcome: head.Outcome, authenticator: head.Authenticator, mark: head.spent()}
+			e := eventRow{
+				timeUS: head.When, subject: head.Subject, outcome: head.Outcome, authenticator: head.Authenticator, mark: head.spent(),
+				kind: eventKind{head.Application, head.Client, head.Factor},
+			}
 			w.unfolded.push(&e)
 			if e.mark != auth.NoMark {
 				s.keepMark(e.subject, e.authenticator, e.mark)

@@ -122,7 +122,7 @@ type Postgres struct {
 	generation int64 // rises when entries were dropped because others have moved them
 	watches    map[string]*sharedWatch
 	keys       int64 // newest data key that is in the ring
-	lastMoved  int64 // newest act whose subjects were dropped from the cache
+	lastMoved  int64 // newest number in the table moved whose subjects were dropped from the cache
 
 	c committer // the committer's own
 
@@ -231,8 +231,10 @@ func (p *Postgres) open(ctx context.Context, dial pgconn.DialFunc) error {
 	p.db.SetMaxIdleConns(listConnections)
 	p.db.SetConnMaxIdleTime(5 * time.Minute)
 	p.archive = archive{
-		readersDB: p.db, snapshot: &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead},
-		unfoldedOf: p.unfoldedMarks, change: p.changeOne,
+		readersDB: p.db, searchDB: p.db, quickDB: stdlib.OpenDBFromPool(p.pool),
+		snapshot:   &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead},
+		unfoldedOf: p.unfoldedMarks, change: p.changeOne, transact: p.transact, openSealed: p.openSealed,
+		seenAt: func(x *admin.Session) time.Time { return x.Seen }, // the database has it
 	}
 	if err := p.anchor.load(p.o.Dir); err != nil {
 		return err
@@ -437,7 +439,9 @@ func (p *Postgres) load(ctx context.Context) error {
 		if _, err := w.one(`SELECT COALESCE(MAX(seq), 0) FROM act`, nil, &act); err != nil {
 			return err
 		}
-		p.lastMoved = act
+		if _, err := w.one(selectLastMoved, nil, &p.lastMoved); err != nil {
+			return err
+		}
 		if p.anchor.seen().seq == 0 {
 			p.anchor.begin(act) // what went before this node is not its to take away again
 		}
@@ -509,6 +513,9 @@ func (p *Postgres) abandon() {
 	p.administrative.close()
 	if p.c.conn != nil {
 		p.c.conn.Close(ctx)
+	}
+	if p.quickDB != nil {
+		p.quickDB.Close()
 	}
 	if p.db != nil {
 		p.db.Close()
@@ -632,6 +639,7 @@ func (p *Postgres) Close() error {
 func (p *Postgres) shutDown() {
 	err := errors.Join(p.anchor.save(), p.anchor.close(), p.lock.Close())
 	p.administrative.close()
+	p.quickDB.Close()
 	p.db.Close()
 	p.pool.Close()
 	if err != nil {

@@ -175,6 +175,38 @@ func (p *Postgres) changeOne(ctx context.Context, text string, args ...any) (int
 	return r.RowsAffected()
 }
 
+// transact runs work in a transaction, one at a time on all nodes.
+func (p *Postgres) transact(ctx context.Context, work func(*session) error) error {
+	if err := p.usable(); err != nil {
+		return err
+	}
+	if err := p.administrative.transaction(ctx, p, func(w *session, _ head) error { return work(w) }); err != nil {
+		return p.judge(err)
+	}
+	return nil
+}
+
+// lazily runs one statement in a transaction that a crash of the server may lose.
+func (p *Postgres) lazily(ctx context.Context, text string, args ...any) error {
+	var b pgx.Batch // which is one transaction
+	b.Queue(`SELECT set_config('synchronous_commit', 'off', true)`)
+	b.Queue(text, args...)
+	return p.pool.SendBatch(ctx, &b).Close()
+}
+
+// openSealed opens what any node has sealed, maybe under a key that this one does
+// not have yet.
+func (p *Postgres) openSealed(b seal.Binding, sealed []byte) ([]byte, error) {
+	plain, err := p.ring.Open(b, sealed)
+	if err == nil {
+		return plain, nil
+	}
+	if again := p.reloadKeys(); again != nil {
+		return nil, err
+	}
+	return p.ring.Open(b, sealed)
+}
+
 // Apply implements admin.Store. No login of any node is committed while it
 // runs, so that none rests on half of it. Other nodes learn of it within a
 // second; a login that rested on what changed is refused from the moment on at
@@ -205,7 +237,7 @@ func (p *Postgres) apply(ctx context.Context, act admin.Act, changes []admin.Cha
 		return nil
 	case own != nil:
 		return own
-	case errors.Is(err, admin.ErrNotFound), errors.Is(err, admin.ErrExists), errors.Is(err, ctx.Err()):
+	case errors.Is(err, admin.ErrNotFound), errors.Is(err, admin.ErrExists), errors.Is(err, admin.ErrLastOwner), errors.Is(err, ctx.Err()):
 	default:
 		err = p.judge(err)
 		p.hurry() // to learn of what may have been committed, or that the database is away
@@ -221,6 +253,7 @@ type changing struct {
 
 	a        *applying
 	seq      int64 // of the act
+	moved    int64 // number in the table moved
 	settings *auth.Settings
 	names    int64
 	revoked  []revocation
@@ -231,7 +264,7 @@ func (c *changing) run(w *session, h head) error {
 	if c.again {
 		return errors.New("the functions of a change run at most once")
 	}
-	c.a = &applying{w: w, ring: c.p.ring, moved: make(map[string]struct{}), news: newNews()}
+	c.a = &applying{w: w, ring: c.p.ring, moved: make(map[string]struct{}), news: newNews(), at: micros(c.act.Time)}
 	c.a.newestMark = func(x *auth.Authenticator) int64 { return c.newestMark(x) }
 	if _, err := w.one(`SELECT COALESCE(MAX(place), 0) FROM authenticator`, nil, &c.a.place); err != nil {
 		return err
@@ -239,6 +272,11 @@ func (c *changing) run(w *session, h head) error {
 	if _, err := w.one(`SELECT COALESCE(MAX(seq), 0) + 1 FROM act`, nil, &c.seq); err != nil {
 		return err
 	}
+	// Changes of which there is no act move subjects too.
+	if _, err := w.one(selectLastMoved, nil, &c.moved); err != nil {
+		return err
+	}
+	c.moved++
 	c.again = true
 	for _, change := range c.changes {
 		if err := c.apply(change); err != nil {
@@ -251,6 +289,9 @@ func (c *changing) run(w *session, h head) error {
 	if err := c.moveSettings(); err != nil {
 		return err
 	}
+	if c.act.Action == "" && len(c.revoked) > 0 {
+		return errUnrecorded
+	}
 	for i, r := range c.revoked {
 		_, err := w.exec(`INSERT INTO revocation (act, place, kind, id, detail) VALUES ($1, $2, $3, $4, $5)`,
 			c.seq, int64(i), r.Kind, r.ID, r.Detail)
@@ -258,8 +299,13 @@ func (c *changing) run(w *session, h head) error {
 			return fmt.Errorf("note what is taken away: %w", err)
 		}
 	}
-	if err := w.insertAct(c.seq, c.act); err != nil {
-		return err
+	if c.act.Action != "" {
+		if err := w.insertAct(c.seq, c.act); err != nil {
+			return err
+		}
+	}
+	if len(c.a.moved) == 0 && len(c.a.news.touched) == 0 && c.settings == nil && c.names == 0 && len(c.revoked) == 0 {
+		return nil // no node remembers anything of it
 	}
 	_, err := w.exec(`SELECT pg_notify($1, '')`, channel) // when it is committed
 	return err
@@ -290,6 +336,10 @@ func (c *changing) apply(change admin.Change) error {
 	return nil
 }
 
+// errUnrecorded says that what is taken away must be on record: nodes could not
+// take it away again from a database that went back in time.
+var errUnrecorded = errors.New("a change that takes something away needs an act")
+
 // newestMark returns x's mark, or a newer one that is not in the table spent. If
 // it cannot be read, the transaction fails with its next statement.
 func (c *changing) newestMark(x *auth.Authenticator) int64 {
@@ -310,6 +360,9 @@ const (
 		ON CONFLICT (id) DO UPDATE SET version = GREATEST(subject.version + 1, excluded.version),
 			marks = '', logins = excluded.logins, cached = excluded.cached`
 	insertMoved = `INSERT INTO moved (act, subject) SELECT $1, * FROM unnest($2::text[])`
+	// The column act of the table moved rises as acts do, and never lags behind
+	// them: of some changes there is no act.
+	selectLastMoved = `SELECT GREATEST((SELECT COALESCE(MAX(seq), 0) FROM act), (SELECT COALESCE(MAX(act), 0) FROM moved))`
 )
 
 // moveSubjects gives the subjects that have changed new versions, and forgets
@@ -371,7 +424,7 @@ func (c *changing) moveSubjects(h head) error {
 	if _, err := a.w.exec(upsertMoved, h.seq+1, ids, logins, cached); err != nil {
 		return err
 	}
-	_, err = a.w.exec(insertMoved, c.seq, ids)
+	_, err = a.w.exec(insertMoved, c.moved, ids)
 	return err
 }
 
@@ -547,6 +600,8 @@ func (p *Postgres) Reseal(ctx context.Context) (records int, err error) {
 	})
 	if err == nil {
 		records += n
+		n, err = p.resealAllCeremonies(ctx, p.ring)
+		records += n
 	}
 	p.forget() // sealed states are in the cache; they still open, by keys that may go one day
 	return records, err
@@ -573,6 +628,9 @@ func (p *Postgres) Retain(ctx context.Context, act admin.Act, before time.Time) 
 		if len(plan) == 0 {
 			break
 		}
+		if err := p.foldedTo(ctx, plan[len(plan)-1].seq); err != nil {
+			return deleted, err
+		}
 		for _, c := range plan {
 			var n uint64
 			err := p.administrative.transaction(ctx, p, func(w *session, _ head) (err error) {
@@ -590,6 +648,32 @@ func (p *Postgres) Retain(ctx context.Context, act admin.Act, before time.Time) 
 		}
 	}
 	return deleted, p.dropIndexes(ctx)
+}
+
+const (
+	foldPatience = 30 * time.Second // how long Retain waits for the index, which is never so far behind
+	foldLook     = 50 * time.Millisecond
+)
+
+// foldedTo waits until events up to a number are in the indexes and counted, as
+// they must be before they go. One node does so for all.
+func (p *Postgres) foldedTo(ctx context.Context, seq int64) error {
+	ctx, cancel := context.WithTimeout(ctx, foldPatience)
+	defer cancel()
+	for {
+		var folded int64
+		if err := p.db.QueryRowContext(ctx, selectMeta, "folded").Scan(&folded); err != nil || folded >= seq {
+			return err
+		}
+		p.hurry()
+		select {
+		case <-time.After(foldLook):
+		case <-p.quit:
+			return errClosed
+		case <-ctx.Done():
+			return fmt.Errorf("events after number %d are not counted yet; try again: %w", folded, ctx.Err())
+		}
+	}
 }
 
 // cutOff deletes the rows up to c, unless an exporter has appeared that has not
@@ -664,6 +748,10 @@ const (
 	revokedAuthenticator = "authenticator.revoke"  // removed
 	revokedHolder        = "authenticator.release" // detail: of whom
 	revokedClient        = "client.remove"         // ID is the client's name
+	revokedRole          = "account.role"          // detail: the role that it had
+	revokedAccount       = "account.remove"
+	revokedPermissions   = "role.change"    // ID is the role's name, detail: JSON of the permissions that are left
+	revokedKey           = "api-key.remove" // ID is the key's name
 	revokedTrusted       = "trusted-ip.remove"
 	revokedCacheRule     = "cache-rule.remove"
 )
@@ -688,6 +776,9 @@ func (c *changing) watchRevocation(change admin.Change) (admin.Change, func() []
 			if was.Enabled && !is.Enabled {
 				list = append(list, revocation{Kind: revokedEnabled, ID: change.ID})
 			}
+			if was.Role != "" && is.Role != was.Role {
+				list = append(list, revocation{Kind: revokedRole, ID: change.ID, Detail: was.Role})
+			}
 			if is.Blocked && (!was.Blocked || !is.BlockedUntil.Equal(was.BlockedUntil)) {
 				list = append(list, revocation{
 					Kind: revokedBlocked, ID: change.ID, Detail: strconv.FormatInt(micros(is.BlockedUntil), 10) + " " + is.BlockReason,
@@ -710,6 +801,26 @@ func (c *changing) watchRevocation(change admin.Change) (admin.Change, func() []
 			}
 			return list
 		}
+	case admin.UpdateRole:
+		var was, is admin.Role
+		update := change.Update
+		change.Update = func(r *admin.Role) error {
+			was = *r
+			was.Permissions = slices.Clone(r.Permissions)
+			err := update(r)
+			is = *r
+			return err
+		}
+		return change, func() []revocation {
+			if !slices.ContainsFunc(was.Permissions, func(p admin.Permission) bool { return !slices.Contains(is.Permissions, p) }) {
+				return nil
+			}
+			return []revocation{{Kind: revokedPermissions, ID: change.Name, Detail: textOf(is.Permissions)}}
+		}
+	case admin.RemoveKey:
+		return change, one(revokedKey, change.Name)
+	case admin.RemoveAccount:
+		return change, one(revokedAccount, change.ID)
 	case admin.RemoveAuthenticator:
 		return change, one(revokedAuthenticator, change.ID)
 	case admin.RemoveClient:

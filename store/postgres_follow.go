@@ -341,8 +341,8 @@ func (p *Postgres) saveAnchor() {
 
 const foldRows = 256
 
-// fold enters the next rows of events in the indexes, and reports whether there
-// are more. Only the leader does so.
+// fold enters the next rows of events in the indexes and counts them, and reports
+// whether there are more. Only the leader does so.
 func (f *follower) fold() (more bool, err error) {
 	p := f.p
 	ctx, cancel := context.WithTimeout(context.Background(), p.timeout)
@@ -359,9 +359,10 @@ func (f *follower) fold() (more bool, err error) {
 		return false, nil
 	}
 	end := (start+1)/segment*segment + segment - 1 // newest of the segment that start+1 is in
-	var outcomes, segments, hours, firsts []int64
+	var outcomes, segments, hours, firsts, lasts []int64
 	seen := make(map[int64]bool)
-	hour := make(map[int64]bool)
+	hour := make(map[int64]int)
+	tallies := make(map[tallyKey]int64)
 	to := start
 	n := 0
 	err = f.heads(ctx, start, end, foldRows, func(seq int64, head *eventHead) {
@@ -370,18 +371,30 @@ func (f *follower) fold() (more bool, err error) {
 			seen[head.Outcome] = true
 			outcomes, segments = append(outcomes, head.Outcome), append(segments, seq/segment)
 		}
-		if h := hourOf(head.When); !hour[h] {
-			hour[h] = true
-			hours, firsts = append(hours, h), append(firsts, seq)
+		h := hourOf(head.When)
+		if at, ok := hour[h]; ok {
+			lasts[at] = seq
+		} else {
+			hour[h] = len(hours)
+			hours, firsts, lasts = append(hours, h), append(firsts, seq), append(lasts, seq)
 		}
+		tallies[tallyKey{h, eventKind{head.Application, head.Client, head.Factor}, head.Outcome}]++
 		n++
 	})
 	if err != nil || n == 0 {
 		return false, err
 	}
 	var b pgx.Batch
+	var tally tallyColumns
+	for _, r := range tallyRows(tallies) {
+		tally.add(r)
+	}
+	// Whoever moves 'folded' counts: should another node have been faster after
+	// all, nothing is counted twice.
+	b.Queue(moveFolded, to, folded, tally.hours, tally.applications, tally.clients, tally.outcomes, tally.factors, tally.counts)
 	b.Queue(`INSERT INTO event_outcome (outcome, segment) SELECT * FROM unnest($1::bigint[], $2::bigint[]) ON CONFLICT DO NOTHING`, outcomes, segments)
-	b.Queue(`INSERT INTO event_hour (hour, seq) SELECT * FROM unnest($1::bigint[], $2::bigint[]) ON CONFLICT DO NOTHING`, hours, firsts)
+	b.Queue(`INSERT INTO event_hour (hour, seq, last) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[])
+		ON CONFLICT (hour) DO UPDATE SET last = GREATEST(event_hour.last, excluded.last)`, hours, firsts, lasts)
 	if to == end {
 		subjects := make([]string, end-indexed)
 		err := f.heads(ctx, max(indexed, cut), end, segment, func(seq int64, head *eventHead) { subjects[seq-indexed-1] = head.Subject })
@@ -397,7 +410,6 @@ func (f *follower) fold() (more bool, err error) {
 			at, keys, bodies)
 		b.Queue(updateMeta, "indexed", end)
 	}
-	b.Queue(updateMeta, "folded", to)
 	if err := f.conn.SendBatch(ctx, &b).Close(); err != nil { // in one transaction
 		return false, err
 	}
@@ -434,8 +446,8 @@ func (f *follower) heads(ctx context.Context, start, end int64, limit int, each 
 }
 
 // purge removes what is not needed any more: the notes of what acts have moved,
-// and old counts of names that nobody has. Time is that of events, except for the
-// notes.
+// sessions and ceremonies that have expired, and old counts of names that nobody
+// has, for which time is that of events.
 func (f *follower) purge() error {
 	p := f.p
 	err := f.exec(`DELETE FROM moved WHERE act <= (SELECT COALESCE(MAX(seq), 0) FROM act WHERE time_us < $1)`, micros(p.now().Add(-movedLife)))
@@ -445,6 +457,15 @@ func (f *follower) purge() error {
 	for more := true; more; {
 		err := p.administrative.transaction(context.Background(), p, func(w *session, _ head) (err error) {
 			more, err = p.purgeUnknowns(w)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for more := true; more; {
+		err := p.administrative.transaction(context.Background(), p, func(w *session, _ head) (err error) {
+			more, err = w.deleteEnded(micros(p.now()))
 			return err
 		})
 		if err != nil {

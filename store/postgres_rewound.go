@@ -388,7 +388,7 @@ func (p *Postgres) startAgain(ctx context.Context, at time.Time, reason string) 
 		if names, err = w.meta("names"); err != nil {
 			return err
 		}
-		_, err = w.one(`SELECT COALESCE(MAX(seq), 0) FROM act`, nil, &lastMoved)
+		_, err = w.one(selectLastMoved, nil, &lastMoved)
 		return err
 	})
 	if err != nil {
@@ -439,6 +439,8 @@ func (p *Postgres) writeRewound(w *session, rewound int64, seen, h head, reason 
 		`UPDATE authenticator SET rewound = TRUE WHERE NOT rewound`,
 		`UPDATE subject SET version = version + 1, answered = '', logins = '', cached = '' WHERE answered <> '' OR logins <> '' OR cached <> ''`,
 		`DELETE FROM bypass`,
+		`DELETE FROM session`,
+		`DELETE FROM ceremony`,
 	} {
 		if _, err := w.exec(text); err != nil {
 			return err
@@ -558,6 +560,31 @@ func (p *Postgres) takeAway(ctx context.Context, t takenAway, r revocation) erro
 		}}
 	case revokedClient:
 		change = admin.RemoveClient{Name: r.ID}
+	case revokedRole:
+		change = admin.UpdateAccount{ID: r.ID, Update: func(a *auth.Account) error {
+			if a.Role != r.Detail {
+				return errTaken
+			}
+			a.Role = ""
+			return nil
+		}}
+	case revokedPermissions:
+		left, err := permissionsOf(r.Detail)
+		if err != nil {
+			return fmt.Errorf("permissions that are left: %w", err)
+		}
+		change = admin.UpdateRole{Name: r.ID, Update: func(role *admin.Role) error {
+			n := len(role.Permissions)
+			role.Permissions = slices.DeleteFunc(role.Permissions, func(p admin.Permission) bool { return !slices.Contains(left, p) })
+			if len(role.Permissions) == n {
+				return errTaken
+			}
+			return nil
+		}}
+	case revokedKey:
+		change = admin.RemoveKey{Name: r.ID}
+	case revokedAccount:
+		change = admin.RemoveAccount{ID: r.ID}
 	case revokedTrusted:
 		change = admin.RemoveTrustedIP{ID: r.ID}
 	case revokedCacheRule:

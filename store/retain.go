@@ -22,13 +22,13 @@ const (
 	deleteOutcomes  = `DELETE FROM event_outcome WHERE segment <= $1`
 	deleteHours     = `DELETE FROM event_hour WHERE hour < $1 AND seq <= $2`
 	lowerHour       = `INSERT INTO event_hour (hour, seq) VALUES ($1, $2) ON CONFLICT (hour) DO UPDATE SET seq = excluded.seq WHERE excluded.seq < event_hour.seq`
-	insertActText   = `INSERT INTO act (seq, time_us, actor, action, subject, detail) VALUES ($1, $2, $3, $4, $5, $6)`
+	insertActText   = `INSERT INTO act (seq, time_us, actor, action, subject, detail, before, after) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
 	retainRows      = 64 // rows deleted in one transaction, which logins wait for
 	retainReadAhead = 8  // how many times that are looked at beforehand
 )
 
 func (s *session) insertAct(seq int64, act admin.Act) error {
-	_, err := s.exec(insertActText, seq, micros(act.Time), act.Actor, act.Action, act.Subject, act.Detail)
+	_, err := s.exec(insertActText, seq, micros(act.Time), act.Actor, act.Action, act.Subject, act.Detail, act.Before, act.After)
 	return err
 }
 

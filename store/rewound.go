@@ -12,8 +12,8 @@ import (
 // backup was restored, a copy that lagged was put in its place. Codes may then
 // have been accepted that it knows nothing of. Every authenticator is rewound
 // until it is used or resynchronized (auth.Authenticator.Rewound), cache entries,
-// bypasses and open challenges are gone, and the settings say since when
-// (auth.Settings.Rewound).
+// bypasses, open challenges, sessions and ceremonies are gone, and the settings
+// say since when (auth.Settings.Rewound).
 func (s *Store) MarkRewound(ctx context.Context, at time.Time) error {
 	err := s.exclusive(ctx, func() error { return s.markRewound(at) })
 	if err != nil {
@@ -65,7 +65,7 @@ func (s *Store) markRewound(at time.Time) error {
 func (s *session) markRewound(at time.Time, settings int64) error {
 	for _, text := range []string{
 		`UPDATE authenticator SET rewound = TRUE WHERE NOT rewound`,
-		`DELETE FROM challenge`, `DELETE FROM cache_entry`, `DELETE FROM bypass`,
+		`DELETE FROM challenge`, `DELETE FROM cache_entry`, `DELETE FROM bypass`, `DELETE FROM session`, `DELETE FROM ceremony`,
 	} {
 		if _, err := s.exec(text); err != nil {
 			return err

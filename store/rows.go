@@ -12,7 +12,7 @@ import (
 // is why times are numbers, nothing asks the database for the time, and every
 // key is given by us.
 const (
-	accountColumns = `a.id, a.name, a.aliases, a.groups, a.enabled, a.blocked, a.block_reason, a.blocked_until_us, a.created_us`
+	accountColumns = `a.id, a.name, a.aliases, a.groups, a.enabled, a.blocked, a.block_reason, a.blocked_until_us, a.role, a.created_us`
 
 	selectName  = `SELECT account FROM name WHERE name = $1`
 	selectFacts = `SELECT ` + accountColumns + `,
@@ -51,9 +51,12 @@ const (
 	insertSubjectTail = ` ON CONFLICT (segment, subject) DO NOTHING`
 	selectSubject     = `SELECT body FROM event_subject WHERE segment = $1 AND subject <= $2 ORDER BY subject DESC LIMIT 1`
 	insertOutcome     = `INSERT INTO event_outcome (outcome, segment) VALUES ($1, $2) ON CONFLICT (outcome, segment) DO NOTHING`
-	insertHour        = `INSERT INTO event_hour (hour, seq) VALUES ($1, $2) ON CONFLICT (hour) DO NOTHING`
-	updateMeta        = `UPDATE meta SET value = $2 WHERE name = $1`
-	selectMeta        = `SELECT value FROM meta WHERE name = $1`
+	insertHour        = `INSERT INTO event_hour (hour, seq, last) VALUES ($1, $2, $3)
+		ON CONFLICT (hour) DO UPDATE SET last = excluded.last WHERE excluded.last > event_hour.last`
+	insertTally = `INSERT INTO event_tally (hour, application, client, outcome, factor, count) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (hour, application, client, outcome, factor) DO UPDATE SET count = event_tally.count + excluded.count`
+	updateMeta = `UPDATE meta SET value = $2 WHERE name = $1`
+	selectMeta = `SELECT value FROM meta WHERE name = $1`
 
 	authenticatorColumns = `x.place, x.id, x.account, x.factor, x.label, x.serial, x.created_us, x.state, x.rewound, p.mark`
 	authenticatorTables  = ` FROM authenticator x LEFT JOIN spent p ON p.authenticator = x.id `
@@ -71,19 +74,19 @@ func placeholders(rows, width int) string {
 type accountRow struct {
 	id, name, aliases, groups string
 	enabled, blocked          bool
-	blockReason               string
+	blockReason, role         string
 	blockedUntil, created     int64
 }
 
 // fields returns where accountColumns are scanned to.
 func (r *accountRow) fields() []any {
-	return []any{&r.id, &r.name, &r.aliases, &r.groups, &r.enabled, &r.blocked, &r.blockReason, &r.blockedUntil, &r.created}
+	return []any{&r.id, &r.name, &r.aliases, &r.groups, &r.enabled, &r.blocked, &r.blockReason, &r.blockedUntil, &r.role, &r.created}
 }
 
 func (r *accountRow) account() (auth.Account, error) {
 	a := auth.Account{
 		ID: r.id, Name: r.name, Enabled: r.enabled, Blocked: r.blocked, BlockReason: r.blockReason,
-		BlockedUntil: timeOf(r.blockedUntil), Created: timeOf(r.created),
+		BlockedUntil: timeOf(r.blockedUntil), Role: r.role, Created: timeOf(r.created),
 	}
 	var err error
 	if a.Aliases, err = stringsOf(r.aliases); err != nil {

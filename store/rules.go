@@ -125,16 +125,12 @@ func (a *applying) applyPolicy(c admin.Change) error {
 	case admin.RemoveBypass:
 		return a.removeBypass(c.Account)
 	}
-	return fmt.Errorf("a change of an unknown kind, %T", c)
+	return a.applyIdentity(c)
 }
 
 func (a *applying) removeSetting(text, kind, id string) error {
 	a.settings = true
-	n, err := a.w.exec(text, id)
-	if err == nil && n == 0 {
-		err = missing(kind, id)
-	}
-	return err
+	return a.remove(text, kind, id)
 }
 
 // nameable makes sure that a rule has a name that it can have.

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	selectClients = `SELECT id, name, door, application, source, mode, password, secrets, lax, rate, attributes, created_us, origin FROM client`
+	selectClients = `SELECT id, name, door, application, source, mode, password, secrets, lax, rate, attributes, created_us, origin, origins FROM client`
 	selectGroups  = `SELECT name, attributes, created_us FROM account_group`
 )
 
@@ -71,14 +71,14 @@ type clientRow struct {
 	rate                                                int64
 	attributes                                          string
 	created                                             int64
-	origin                                              string
+	origin, origins                                     string
 }
 
 // fields returns where the columns of selectClients are scanned to.
 func (r *clientRow) fields() []any {
 	return []any{
 		&r.id, &r.name, &r.door, &r.application, &r.source, &r.mode, &r.password,
-		&r.secrets, &r.lax, &r.rate, &r.attributes, &r.created, &r.origin,
+		&r.secrets, &r.lax, &r.rate, &r.attributes, &r.created, &r.origin, &r.origins,
 	}
 }
 
@@ -93,6 +93,9 @@ func (r *clientRow) client(ring *seal.Keyring) (auth.Client, error) {
 	var err error
 	if c.Attributes, err = attributesOf(r.attributes); err != nil {
 		return c, fmt.Errorf("decode attributes of client %s: %w", r.name, err)
+	}
+	if c.Origins, err = stringsOf(r.origins); err != nil {
+		return c, fmt.Errorf("decode origins of client %s: %w", r.name, err)
 	}
 	plain, err := ring.Open(secretsBinding(r.id), r.secrets)
 	if err != nil {

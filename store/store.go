@@ -102,6 +102,10 @@ type Store struct {
 	answers       answers
 	watches       map[string]*watch // by subject
 
+	seenMu sync.Mutex
+	// seenMu guards the fields below.
+	sightings sightings
+
 	w writer // the committer's own
 
 	hits, misses                    atomic.Uint64
@@ -189,10 +193,10 @@ func (s *Store) Close() error {
 func (s *Store) shutDown() {
 	var errs []error
 	if s.failure.Load() == nil {
-		errs = append(errs, s.foldAll(), s.markClean(1))
+		errs = append(errs, s.foldAll(), s.writeAllSightings(), s.markClean(1))
 	}
 	s.readers.close()
-	errs = append(errs, s.readersDB.Close(), s.w.close(), s.db.Close(), s.lock.Close())
+	errs = append(errs, s.searchDB.Close(), s.readersDB.Close(), s.w.close(), s.db.Close(), s.lock.Close())
 	if err := errors.Join(errs...); err != nil {
 		s.closed = fmt.Errorf("store: close: %w", err)
 	}

@@ -25,7 +25,6 @@ type writer struct {
 	lastPlace     int64
 	lastTime      int64 // of the newest event, microseconds; who only reads holds Store.mu
 	lastPurge     int64 // lastTime when old counts were last looked for
-	lastHour      int64 // newest hour that is known to be in event_hour
 
 	unfolded unfolded
 	indexed  int64        // number of the newest event in event_subject
@@ -46,6 +45,7 @@ type writer struct {
 	cut      int64  // newest event that was deleted
 
 	late    bool   // something in the background failed, and it was said
+	ending  bool   // sessions and ceremonies that have expired are looked for
 	purgeAt string // where the search for old counts goes on, "" if none is under way
 
 	// Scratch of one group.

@@ -96,6 +96,21 @@ func TestStore(t *testing.T, open func(t *testing.T) StoreUnderTest) {
 		{"a lease has one holder", (*storeTest).leases},
 		{"readings replace older ones", (*storeTest).readings},
 		{"nodes enter themselves", (*storeTest).nodes},
+		{"sessions are kept until they end", (*storeTest).sessions},
+		{"a session that is ended is ended at once", (*storeTest).endsAtOnce},
+		{"ceremonies are kept until they end", (*storeTest).ceremonies},
+		{"tries at once are all counted", (*storeTest).triedTogether},
+		{"one of 64 takes a ceremony", (*storeTest).oneTakes},
+		{"a ceremony is taken with all that belongs to it", (*storeTest).identityAllOrNothing},
+		{"bodies of ceremonies are sealed again", (*storeTest).bodiesResealed},
+		{"the preferred authenticator is the first", (*storeTest).prefers},
+		{"a role that somebody has stays", (*storeTest).roles},
+		{"the last owner stays", (*storeTest).keepsOwner},
+		{"keys are found by their secrets", (*storeTest).keys},
+		{"settings that something refers to stay", (*storeTest).referred},
+		{"an account is removed with everything", (*storeTest).removes},
+		{"a change without action is no act", (*storeTest).unrecorded},
+		{"clients of other doors come back as they were", (*storeTest).behindProxies},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			under := open(t)

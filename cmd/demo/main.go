@@ -81,7 +81,7 @@ type stage struct {
 
 // start starts the server and waits until it says what it listens on.
 func (s *stage) start(ctx context.Context) error {
-	s.server = exec.CommandContext(ctx, s.program, "serve", "--data", s.data, "--radius", "127.0.0.1:0", "--telemetry", "127.0.0.1:0")
+	s.server = exec.CommandContext(ctx, s.program, "serve", "--data", s.data, "--radius", "127.0.0.1:0", "--telemetry", "127.0.0.1:0", "--local", "")
 	s.server.Cancel = func() error { return s.server.Process.Signal(syscall.SIGTERM) }
 	s.server.WaitDelay = 10 * time.Second
 	s.server.Stderr = &s.log

@@ -11,6 +11,7 @@ import (
 
 	"sallyport/auth"
 	"sallyport/config"
+	"sallyport/httpd"
 )
 
 func (a *app) docsCommand() *cobra.Command {
@@ -23,7 +24,10 @@ func (a *app) docsCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&samples, "samples", "", "`folder` of the samples, for the page about them")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		made := pages(c.Root())
+		made, err := pages(c.Root())
+		if err != nil {
+			return refused("", "write the manual: %w", err)
+		}
 		if samples != "" {
 			text, err := samplesPage(os.DirFS(samples))
 			if err != nil {
@@ -57,16 +61,21 @@ func (a *app) docsCommand() *cobra.Command {
 
 // pages are the parts of the documentation that the program knows best, by
 // file name with slashes.
-func pages(root *cobra.Command) map[string]string {
+func pages(root *cobra.Command) (map[string]string, error) {
+	api, err := httpd.Describe("")
+	if err != nil {
+		return nil, err
+	}
 	made := map[string]string{
 		"cli.md":           manual(root),
 		"configuration.md": config.Document(),
 		"outcomes.md":      outcomes(),
+		"openapi.json":     string(api),
 	}
 	for name, text := range causePages() {
 		made[name] = text
 	}
-	return made
+	return made, nil
 }
 
 // outcomes is the catalogue as a page.

@@ -29,7 +29,10 @@ var update = flag.Bool("update", false, "write docs/cli.md anew")
 // docs/cli.md and the other pages are made from what the program knows.
 func TestManualIsCurrent(t *testing.T) {
 	a, _, _ := newApp("")
-	made := pages(a.rootCommand())
+	made, err := pages(a.rootCommand())
+	if err != nil {
+		t.Fatal(err)
+	}
 	samples, err := samplesPage(os.DirFS(filepath.Join("..", "..", "diagnose", "testdata", "samples")))
 	if err != nil {
 		t.Fatal(err)
@@ -343,7 +346,7 @@ func TestServeRefuses(t *testing.T) {
 	s.run("serve")
 	taken := s.vars["RADIUS"]
 	takenTCP := s.vars["TELEMETRY"]
-	quiet := []string{"--telemetry", "", "--radius", "127.0.0.1:0"}
+	quiet := []string{"--telemetry", "", "--local", "", "--radius", "127.0.0.1:0"}
 
 	dir := func(mode os.FileMode) string {
 		d, err := os.MkdirTemp(s.vars["WORK"], "refuse")
@@ -383,14 +386,14 @@ func TestServeRefuses(t *testing.T) {
 		{"two mistakes in the configuration", []string{"--config", file("radios: []\nissuer: [1]\n")}, `^error: config: \S+:1: .*\nerror: config: \S+:2: .*\nhint: `},
 		{"a configuration that is not there", []string{"--config", "/no/such/file"}, `^error: config: there is no such file`},
 		{"telemetry for the whole world", []string{"--data", dir(0o700), "--telemetry", "0.0.0.0:9812"}, `^error: config: telemetry: .*can be reached from other machines`},
-		{"a RADIUS port in use", []string{"--data", dir(0o700), "--telemetry", "", "--radius", taken}, `^error: .*` + regexp.QuoteMeta(taken) + `.*address already in use.*\nhint: stop the program that uses the address`},
-		{"a TCP port in use", []string{"--data", dir(0o700), "--telemetry", takenTCP, "--radius", "127.0.0.1:0"}, `^error: .*` + regexp.QuoteMeta(takenTCP) + `.*address already in use`},
+		{"a RADIUS port in use", []string{"--data", dir(0o700), "--telemetry", "", "--local", "", "--radius", taken}, `^error: .*` + regexp.QuoteMeta(taken) + `.*address already in use.*\nhint: stop the program that uses the address`},
+		{"a TCP port in use", []string{"--data", dir(0o700), "--telemetry", takenTCP, "--local", "", "--radius", "127.0.0.1:0"}, `^error: .*` + regexp.QuoteMeta(takenTCP) + `.*address already in use`},
 		{"a second server on the data directory", append([]string{"--data", s.vars["DATA"]}, quiet...), `^error: .*in use by another process.*stop it first\n$`},
 		{"the key file of another database", append([]string{"--data", strange}, quiet...), `^error: .*\nhint: put back the copy of the key file`},
 		{"a database without its key file", append([]string{"--data", keyless}, quiet...), `^error: server: the key file .* is missing.*put your copy of it back\n$`},
 		{"a data directory below a file", append([]string{"--data", file("x") + "/data"}, quiet...), `^error: .*not a directory.*give a directory`},
 		{"a data directory that others may write to", append([]string{"--data", dir(0o777)}, quiet...), `^error: .*others may write to .*run: chmod 700`},
-		{"an address of another host", []string{"--data", dir(0o700), "--telemetry", "", "--radius", "192.0.2.1:1812"}, `^error: .*192\.0\.2\.1:1812.*\nhint: give an address that this host has`},
+		{"an address of another host", []string{"--data", dir(0o700), "--telemetry", "", "--local", "", "--radius", "192.0.2.1:1812"}, `^error: .*192\.0\.2\.1:1812.*\nhint: give an address that this host has`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -211,7 +211,7 @@ func (s *script) sallyport(args []string) {
 var listens = regexp.MustCompile(`^(RADIUS|telemetry|HTTPS) +(?:https?://)?([^ /]+)`)
 
 func (s *script) serve(args []string) error {
-	c := s.command(append([]string{"serve", "--radius", "127.0.0.1:0", "--telemetry", "127.0.0.1:0", "--https", "127.0.0.1:0"}, args...))
+	c := s.command(append([]string{"serve", "--radius", "127.0.0.1:0", "--telemetry", "127.0.0.1:0", "--local", "", "--https", "127.0.0.1:0"}, args...))
 	s.serverLog = &bytes.Buffer{}
 	c.Stderr = s.serverLog
 	out, err := c.StdoutPipe()

@@ -1,0 +1,120 @@
+// The five things that people come to the console for, each at most three clicks
+// from the dashboard; and signing in with nothing but a keyboard.
+import { expect, type Locator, test } from "@playwright/test";
+import { App, c, loadStory, logIn, saveStory, settled, t, Visitor } from "./kit";
+
+const most = 3;
+
+/** Counts the clicks from the dashboard on. */
+class Hand {
+  clicks = 0;
+  async click(what: Locator): Promise<void> {
+    this.clicks++;
+    await what.click();
+  }
+}
+
+async function atDashboard(v: Visitor): Promise<Hand> {
+  await v.page.goto("/console");
+  await settled(v.page);
+  return new Hand();
+}
+
+test("five tasks, three clicks each", async ({ browser }) => {
+  test.setTimeout(5 * 60_000);
+  const story = loadStory();
+  const v = await Visitor.come(browser, {}, story.passkeys.owner);
+  await v.signIn("owner");
+  const { page } = v;
+  const main = page.getByRole("main");
+
+  await test.step("who could not log in, and why", async () => {
+    const hand = await atDashboard(v);
+    await hand.click(main.getByRole("link", { name: c("task.why"), exact: true }));
+    await hand.click(main.getByRole("row").filter({ hasText: story.reference }).first());
+    await expect(page.getByText(c("trace.timeline"), { exact: true }).first()).toBeVisible();
+    await expect(page.getByText(story.reference).first()).toBeVisible();
+    expect(hand.clicks).toBeLessThanOrEqual(most);
+  });
+
+  await test.step("unlock somebody", async () => {
+    const app = new App(story.person.secret, story.person.spent);
+    let locked = false;
+    for (let n = 0; n < 12 && !locked; n++) {
+      logIn(story.clientSecret, story.person.name, story.person.password, app.wrong());
+      const seen = await v.call("GET", `/v1/accounts/${encodeURIComponent(story.person.name)}`);
+      expect(seen.status).toBe(200);
+      locked = (seen.json as { locked?: boolean }).locked === true;
+    }
+    expect(locked, "wrong codes lock").toBe(true);
+    const hand = await atDashboard(v);
+    await hand.click(main.getByRole("link", { name: c("task.unlock"), exact: true }));
+    await hand.click(main.getByRole("button", { name: c("account.unlock") }).first());
+    await expect(main.getByText(story.person.name)).toHaveCount(0);
+    expect(hand.clicks).toBeLessThanOrEqual(most);
+  });
+
+  await test.step("a new phone", async () => {
+    const hand = await atDashboard(v);
+    await hand.click(main.getByRole("link", { name: c("task.phone"), exact: true }));
+    await main.getByRole("searchbox").or(main.getByRole("textbox")).first().fill(story.person.name);
+    await hand.click(main.getByRole("button", { name: c("task.phone") }).first());
+    await expect(page.getByText(/\/enrol#/)).toBeVisible();
+    expect(hand.clicks).toBeLessThanOrEqual(most);
+  });
+
+  await test.step("add a VPN", async () => {
+    const hand = await atDashboard(v);
+    await hand.click(main.getByRole("link", { name: c("task.vpn"), exact: true }));
+    await expect(page.getByRole("heading", { level: 1, name: c("vpn.title") })).toBeVisible();
+    expect(hand.clicks).toBeLessThanOrEqual(most);
+  });
+
+  await test.step("what changed yesterday", async () => {
+    const hand = await atDashboard(v);
+    await hand.click(main.getByRole("link", { name: c("task.yesterday"), exact: true }));
+    await expect(page).toHaveURL(/within=yesterday/);
+    await settled(page);
+    expect(hand.clicks).toBeLessThanOrEqual(most);
+  });
+
+  expect(v.faults, "what the browser complained about").toEqual([]);
+  story.passkeys.owner = await v.passkeys();
+  saveStory(story);
+  await v.leave();
+});
+
+test("signing in with nothing but a keyboard", async ({ browser }) => {
+  const story = loadStory();
+  const v = await Visitor.come(browser, {}, story.passkeys.owner);
+  const { page } = v;
+  await page.goto("/sign-in?client=console");
+  await settled(page);
+  const name = page.getByLabel(t("signin.name"), { exact: true });
+  const button = page.getByRole("button", { name: t("signin.withPasskey") });
+  // The field has the focus, or Tab finds it.
+  for (let n = 0; n < 12 && !(await name.evaluate((e) => e === document.activeElement)); n++) await page.keyboard.press("Tab");
+  await expect(name).toBeFocused();
+  await page.keyboard.type("owner");
+  for (let n = 0; n < 12 && !(await button.evaluate((e) => e === document.activeElement)); n++) await page.keyboard.press("Tab");
+  await expect(button).toBeFocused();
+  // Whoever sees must see where the focus is (WCAG 2.2, 2.4.7).
+  const outline = await button.evaluate((e) => {
+    const s = getComputedStyle(e);
+    return s.outlineStyle !== "none" && Number.parseFloat(s.outlineWidth) > 0 ? "outline" : s.boxShadow !== "none" ? "shadow" : "";
+  });
+  expect(outline, "the focus can be seen").not.toBe("");
+  await page.keyboard.press("Enter");
+  await expect(page).toHaveURL(/\/console(\/|$)/);
+  await settled(page);
+  // The skip link is first, and leads into the page.
+  await page.goto("/console");
+  await settled(page);
+  await page.keyboard.press("Tab");
+  await expect(page.getByText(t("ui.skip"))).toBeFocused();
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("main")).toBeFocused();
+  story.passkeys.owner = await v.passkeys();
+  saveStory(story);
+  await v.leave();
+});

@@ -1,0 +1,68 @@
+// Puts a gzip and a brotli file beside every asset that gains by it, removes what
+// earlier builds left, and says how many octets of script each page needs.
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+
+const dist = new URL("../dist/", import.meta.url).pathname;
+const manifest = JSON.parse(readFileSync(join(dist, "manifest.json"), "utf8"));
+const limit = 300_000; // compressed script of one page
+
+const kept = new Set();
+for (const chunk of Object.values(manifest)) {
+  kept.add(chunk.file);
+  for (const f of [...(chunk.css ?? []), ...(chunk.assets ?? [])]) kept.add(f);
+}
+const sizes = {};
+for (const name of readdirSync(join(dist, "assets"))) {
+  if (!kept.has(`assets/${name}`)) rmSync(join(dist, "assets", name));
+}
+for (const name of readdirSync(join(dist, "assets"))) {
+  const file = `assets/${name}`;
+  if (!/\.(js|css|svg|json)$/.test(name)) continue;
+  const raw = readFileSync(join(dist, file));
+  const gz = gzipSync(raw, { level: 9 });
+  const br = brotliCompressSync(raw, { params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: raw.length } });
+  if (gz.length < raw.length) writeFileSync(join(dist, `${file}.gz`), gz);
+  if (br.length < raw.length) writeFileSync(join(dist, `${file}.br`), br);
+  sizes[file] = { raw: raw.length, gz: gz.length, br: br.length };
+}
+
+/** Everything that a chunk loads at once, itself included. */
+function reach(key, seen = new Set()) {
+  if (seen.has(key)) return seen;
+  seen.add(key);
+  for (const next of manifest[key]?.imports ?? []) reach(next, seen);
+  return seen;
+}
+
+const entry = Object.keys(manifest).find((k) => manifest[k].isEntry);
+const start = reach(entry);
+const frames = Object.keys(manifest).filter((k) => manifest[k].isDynamicEntry);
+const rows = [];
+let tooBig = false;
+for (const key of [entry, ...frames]) {
+  const all = new Set(start);
+  for (const k of reach(key)) all.add(k);
+  // Console pages stand in the console's frame.
+  if (key.startsWith("src/console/")) for (const f of frames) if (/console\/(frame|index|routes)\./.test(f)) for (const k of reach(f)) all.add(k);
+  let gz = 0;
+  let br = 0;
+  for (const k of all) {
+    const s = sizes[manifest[k]?.file];
+    if (!s || !manifest[k].file.endsWith(".js")) continue;
+    gz += s.gz;
+    br += s.br;
+  }
+  if (gz > limit) tooBig = true;
+  rows.push({ page: manifest[key].src ?? key, "gzip kB": +(gz / 1000).toFixed(1), "brotli kB": +(br / 1000).toFixed(1) });
+}
+rows.sort((a, b) => b["gzip kB"] - a["gzip kB"]);
+console.table(rows);
+const total = Object.entries(sizes).reduce((n, [, s]) => n + s.br, 0);
+console.log(`${Object.keys(sizes).length} assets, ${(total / 1000).toFixed(0)} kB brotli; index.html ${statSync(join(dist, "index.html")).size} octets`);
+rmSync(join(dist, "manifest.json"));
+if (tooBig) {
+  console.error(`a page needs more than ${limit / 1000} kB of compressed script`);
+  process.exit(1);
+}

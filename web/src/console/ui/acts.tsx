@@ -1,0 +1,79 @@
+// Administrative acts, with what each changed.
+import { Group, Stack, Text } from "@mantine/core";
+import type { Act } from "../api/types";
+import { useText } from "../core";
+import { diff } from "../lib/diff";
+import { Time } from "./kit";
+import classes from "./acts.module.css";
+
+/** What an act changed, as it was and as it is. */
+export function Difference(props: { before?: unknown; after?: unknown }) {
+  const { t } = useText();
+  const list = diff(props.before, props.after);
+  if (list.length === 0) return null;
+  const isNew = props.before === undefined || props.before === null || props.before === "";
+  const isGone = props.after === undefined || props.after === null || props.after === "";
+  return (
+    <table className={classes.diff}>
+      <caption className="sp-hidden">{t("acts.diff")}</caption>
+      <thead className="sp-hidden">
+        <tr>
+          <th scope="col">{t("acts.field")}</th>
+          <th scope="col">{t("acts.change")}</th>
+        </tr>
+      </thead>
+      <tbody>
+        {list.map((d, i) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: a list may have lost and won the same value
+          <tr key={`${d.path}${String(i)}`} data-kind={d.kind}>
+            <th scope="row">{t(`field.${d.path.replaceAll(".", "_")}`, { defaultValue: d.path.replaceAll("_", " ") })}</th>
+            <td>
+              {d.before !== undefined && !isNew && (
+                <del>
+                  <span className="sp-hidden">{t("acts.was")} </span>
+                  {d.before}
+                </del>
+              )}
+              {d.after !== undefined && !isGone && (
+                <ins>
+                  <span className="sp-hidden">{t("acts.is")} </span>
+                  {d.after}
+                </ins>
+              )}
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+export function Acts(props: { acts: Act[]; subject?: boolean }) {
+  const { t } = useText();
+  return (
+    <ol className={classes.acts}>
+      {props.acts.map((a) => (
+        <li key={a.seq}>
+          <div className={classes.when}>
+            <Time at={a.time} form="clock" />
+          </div>
+          <Stack gap={4} className={classes.what}>
+            <Group gap="xs">
+              <Text fw={600}>{t(`action.${a.action.replace(".", "_")}`, { defaultValue: a.action })}</Text>
+              {props.subject !== false && a.subject !== "" && <Subject act={a} />}
+            </Group>
+            <Text size="sm" c="dimmed">
+              {t("acts.by", { actor: a.actor })}
+            </Text>
+            {a.detail !== undefined && a.detail !== "" && a.before === undefined && a.after === undefined && <Text size="sm">{a.detail}</Text>}
+            <Difference before={a.before} after={a.after} />
+          </Stack>
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+function Subject({ act }: { act: Act }) {
+  return <span className={classes.subject}>{act.subject}</span>;
+}
