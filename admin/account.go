@@ -63,7 +63,7 @@ func (a *Admin) AddAccount(ctx context.Context, by Actor, n NewAccount) (Account
 	if err != nil {
 		return AccountView{}, err
 	}
-	acc := auth.Account{ID: id, Name: name, Enabled: true, Created: a.Now()}
+	acc := auth.Account{ID: id, Name: name, Enabled: true, Created: a.moment()}
 	for _, alias := range n.Aliases {
 		c, err := canonical(alias)
 		if err != nil {
@@ -87,7 +87,7 @@ func (a *Admin) AddAccount(ctx context.Context, by Actor, n NewAccount) (Account
 		}
 		changes = append(changes, add)
 	}
-	view := viewAccount(acc, a.Now())
+	view := viewAccount(acc, a.moment())
 	if err := a.applyTo(ctx, by, act{action: "account.add", subject: name, after: view}, changes...); err != nil {
 		return AccountView{}, taken(err, acc)
 	}
@@ -96,6 +96,9 @@ func (a *Admin) AddAccount(ctx context.Context, by Actor, n NewAccount) (Account
 
 // taken tells which name of acc another account has, if err says that one has.
 func taken(err error, acc auth.Account) error {
+	if !errors.Is(err, ErrExists) {
+		return err
+	}
 	name := takenName(err, acc)
 	return problem(err, "an account is already called "+name, "sallyport account show "+name+" tells which")
 }
@@ -169,7 +172,7 @@ func (a *Admin) Accounts(ctx context.Context, after string, limit int) ([]Accoun
 	}
 	views := make([]AccountView, len(accounts))
 	for i := range accounts {
-		views[i] = viewAccount(accounts[i], a.Now())
+		views[i] = viewAccount(accounts[i], a.moment())
 	}
 	return views, nil
 }
@@ -180,7 +183,7 @@ func (a *Admin) ShowAccount(ctx context.Context, name string) (AccountView, erro
 	if err != nil {
 		return AccountView{}, err
 	}
-	v := viewAccount(acc, a.Now())
+	v := viewAccount(acc, a.moment())
 	if v.Authenticators, err = a.authenticators(ctx, acc); err != nil {
 		return AccountView{}, err
 	}
@@ -200,7 +203,7 @@ func (a *Admin) ShowAccount(ctx context.Context, name string) (AccountView, erro
 	if t.Have.Until.After(until) {
 		until = t.Have.Until
 	}
-	if until.After(a.Now()) {
+	if until.After(a.moment()) {
 		v.Failures.Until = &until
 	}
 	if v.Bypass, err = a.bypass(ctx, acc); err != nil {
@@ -222,11 +225,11 @@ func (a *Admin) SetEnabled(ctx context.Context, by Actor, name string, enabled b
 // ends its sessions. As with every change of an account, what caches remember of
 // it is forgotten and its open challenges end.
 func (a *Admin) Block(ctx context.Context, by Actor, name, reason string, until time.Time) error {
-	if !until.IsZero() && !until.After(a.Now()) {
+	if !until.IsZero() && !until.After(a.moment()) {
 		return invalid("give a time in the future, or none", "a block until %s would be over already", until.Format(time.RFC3339))
 	}
 	return a.update(ctx, by, name, edit{action: "account.block", detail: reason, shuts: true, change: func(acc *auth.Account) {
-		acc.Blocked, acc.BlockReason, acc.BlockedUntil = true, reason, until
+		acc.Blocked, acc.BlockReason, acc.BlockedUntil = true, reason, stored(until)
 	}})
 }
 
@@ -311,7 +314,7 @@ func (a *Admin) ChangeAccount(ctx context.Context, by Actor, name string, n Acco
 // Its events stay. expect is the Tag of the account as it was seen, "" for any.
 func (a *Admin) RemoveAccount(ctx context.Context, by Actor, name, expect string) error {
 	return a.onAccount(ctx, by, name, func(acc auth.Account) error {
-		was := viewAccount(acc, a.Now())
+		was := viewAccount(acc, a.moment())
 		if err := expected(expect, was); err != nil {
 			return err
 		}
@@ -359,13 +362,13 @@ func (a *Admin) update(ctx context.Context, by Actor, name string, e edit) error
 
 // edit makes an edit of the account as it was looked at.
 func (a *Admin) edit(ctx context.Context, by Actor, acc auth.Account, expect string, e edit) (AccountView, error) {
-	was := viewAccount(acc, a.Now())
+	was := viewAccount(acc, a.moment())
 	if err := expected(expect, was); err != nil {
 		return AccountView{}, err
 	}
 	next := acc
 	e.change(&next)
-	view := viewAccount(next, a.Now())
+	view := viewAccount(next, a.moment())
 	changes := []Change{UpdateAccount{acc.ID, func(now *auth.Account) error {
 		if !sameAccount(now, &acc) {
 			return errStale

@@ -45,7 +45,7 @@ func (a *Admin) AccountList(ctx context.Context, q AccountQuery) (AccountList, e
 	if limit < 1 || limit > maxAccounts {
 		return AccountList{}, invalid("", "a page has 1 to %d accounts, not %d", maxAccounts, q.Limit)
 	}
-	s := AccountSearch{Group: q.Group, Role: q.Role, Now: a.Now(), Limit: limit + 1}
+	s := AccountSearch{Group: q.Group, Role: q.Role, Now: a.moment(), Limit: limit + 1}
 	if part := strings.TrimSpace(q.Q); part != "" {
 		var err error
 		if s.Part, err = canonical(part); err != nil {
@@ -114,7 +114,7 @@ func (s *AccountSearch) fits(acc *auth.Account) bool {
 func (a *Admin) viewAccounts(ctx context.Context, found []auth.Account) ([]AccountView, error) {
 	views, ids := make([]AccountView, len(found)), make([]string, len(found))
 	for i := range found {
-		views[i], ids[i] = viewAccount(found[i], a.Now()), found[i].ID
+		views[i], ids[i] = viewAccount(found[i], a.moment()), found[i].ID
 	}
 	if len(ids) == 0 {
 		return views, nil

@@ -179,6 +179,12 @@ func changed() error {
 	return &Problem{"somebody else has changed this meanwhile; nothing was done", "look at it as it is now, then try again", ErrChanged}
 }
 
+// moment returns the time now as stores keep times: to the microsecond, in UTC.
+// What is shown of a new record is so what is shown of it later.
+func (a *Admin) moment() time.Time { return stored(a.Now()) }
+
+func stored(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+
 func newID() (string, error) {
 	id, err := uuid.NewV7()
 	if err != nil {

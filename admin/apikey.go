@@ -53,7 +53,7 @@ func (a *Admin) AddKey(ctx context.Context, by Actor, n NewKey) (KeyView, string
 	if err := checkName("key", n.Name); err != nil {
 		return KeyView{}, "", err
 	}
-	now := a.Now()
+	now := a.moment()
 	if !n.Expires.IsZero() && !n.Expires.After(now) {
 		return KeyView{}, "", invalid("give a time in the future, or none", "a key until %s would be of no use", n.Expires.Format(time.RFC3339))
 	}
@@ -72,7 +72,7 @@ func (a *Admin) AddKey(ctx context.Context, by Actor, n NewKey) (KeyView, string
 		return KeyView{}, "", invalid("give it the permission "+string(DecideLogins)+", or no client", "a key that brings no logins belongs to no client")
 	}
 	secret := keyPrefix + rand.Text() + rand.Text()
-	k := Key{Name: n.Name, Secret: sha256.Sum256([]byte(secret)), Permissions: permissions, Client: n.Client, Created: now, Expires: n.Expires}
+	k := Key{Name: n.Name, Secret: sha256.Sum256([]byte(secret)), Permissions: permissions, Client: n.Client, Created: now, Expires: stored(n.Expires)}
 	view := viewKey(&k, now)
 	if err := a.applyTo(ctx, by, act{action: "apikey.add", subject: k.Name, detail: words(permissions), after: view}, AddKey{k}); err != nil {
 		return KeyView{}, "", problem(err, fmt.Sprintf("there is already a key %q", k.Name), "remove that one, or use another name")
@@ -88,7 +88,7 @@ func (a *Admin) Keys(ctx context.Context) ([]KeyView, error) {
 	}
 	views := make([]KeyView, len(all))
 	for i := range all {
-		views[i] = viewKey(&all[i], a.Now())
+		views[i] = viewKey(&all[i], a.moment())
 	}
 	slices.SortFunc(views, func(x, y KeyView) int { return strings.Compare(x.Name, y.Name) })
 	return views, nil
@@ -109,7 +109,7 @@ func (a *Admin) RemoveKey(ctx context.Context, by Actor, name string) error {
 	if lacking(by, heldFor(k.Permissions)) != "" {
 		return forbidden("ask somebody whose role permits as much", "the key %s permits more than you may do", name)
 	}
-	err = a.applyTo(ctx, by, act{action: "apikey.remove", subject: name, before: viewKey(k, a.Now())}, RemoveKey{name})
+	err = a.applyTo(ctx, by, act{action: "apikey.remove", subject: name, before: viewKey(k, a.moment())}, RemoveKey{name})
 	if errors.Is(err, ErrNotFound) {
 		return none
 	}
@@ -130,7 +130,7 @@ func (a *Admin) KeyBySecret(ctx context.Context, secret string) (KeyHolder, erro
 	} else if err != nil {
 		return KeyHolder{}, err
 	}
-	now := a.Now()
+	now := a.moment()
 	if expiredKey(&k, now) {
 		return KeyHolder{}, none
 	}

@@ -163,7 +163,7 @@ func (a *Admin) bind(ctx context.Context, acc auth.Account, factor string, b aut
 	}
 	return auth.Authenticator{
 		ID: id, Account: acc.ID, Factor: factor, Label: b.Label, Serial: bound.Serial,
-		Created: a.Now(), State: bound.State, Mark: bound.Mark,
+		Created: a.moment(), State: bound.State, Mark: bound.Mark,
 	}, bound, nil
 }
 
@@ -340,7 +340,7 @@ func (a *Admin) resync(ctx context.Context, factor string, first, second auth.Co
 		return nil, invalid("", "an authenticator of factor %s has nothing to resynchronize", factor)
 	}
 	return func(au *auth.Authenticator) error {
-		finding, err := r.Resync(ctx, *au, first, second, a.Now())
+		finding, err := r.Resync(ctx, *au, first, second, a.moment())
 		if err != nil {
 			return err
 		}

@@ -95,7 +95,7 @@ func (a *Admin) AddClient(ctx context.Context, by Actor, n NewClient) (view Clie
 	c := auth.Client{
 		Name: n.Name, Door: radiusDoor, Application: n.Application,
 		Mode: auth.ModeChallenge, Password: auth.PasswordVerify,
-		LaxMessageAuthenticator: n.Lax, RatePerSecond: n.RatePerSecond, Attributes: n.Attributes, Created: a.Now(),
+		LaxMessageAuthenticator: n.Lax, RatePerSecond: n.RatePerSecond, Attributes: n.Attributes, Created: a.moment(),
 	}
 	if n.Door != "" {
 		c.Door = n.Door
@@ -338,8 +338,8 @@ func onlyHTTPS(what string) error {
 	return invalid("", "a client of the door radius has no %s", what)
 }
 
-// maxOrigins bounds the origins of one client.
-const maxOrigins = 20
+// maxOrigins bounds the origins of one client, maxOrigin each in octets.
+const maxOrigins, maxOrigin = 20, 300
 
 // parseOrigins reads origins as browsers write them (RFC 6454, Section 6.2).
 // Without TLS only this machine itself is trusted: a cookie that travels in
@@ -351,7 +351,7 @@ func parseOrigins(texts []string) ([]string, error) {
 	var origins []string
 	for _, text := range texts {
 		u, err := url.Parse(text)
-		if err != nil || u.Host == "" || u.Hostname() == "" || u.User != nil || u.Opaque != "" || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.ForceQuery || strings.Contains(text, "#") {
+		if len(text) > maxOrigin || err != nil || u.Host == "" || u.Hostname() == "" || u.User != nil || u.Opaque != "" || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.ForceQuery || strings.Contains(text, "#") {
 			return nil, invalid("write https://wiki.example.org", "%q is no origin", printable(text, 200))
 		}
 		host := strings.ToLower(u.Hostname())
@@ -483,7 +483,7 @@ func (a *Admin) AddApplication(ctx context.Context, by Actor, name string) (auth
 	if err := reserved("application", name); err != nil {
 		return auth.Application{}, err
 	}
-	p := auth.Application{Name: name, Created: a.Now()}
+	p := auth.Application{Name: name, Created: a.moment()}
 	return p, problem(a.applyTo(ctx, by, act{action: "application.add", subject: name, after: map[string]string{"name": name}}, AddApplication{p}),
 		fmt.Sprintf("there is already an application %q", name), "sallyport application list shows it")
 }
@@ -544,7 +544,7 @@ func (a *Admin) AddGroup(ctx context.Context, by Actor, name string, attributes 
 	if err := a.checkAttributes(attributes); err != nil {
 		return auth.Group{}, err
 	}
-	g := auth.Group{Name: name, Attributes: attributes, Created: a.Now()}
+	g := auth.Group{Name: name, Attributes: attributes, Created: a.moment()}
 	return g, problem(a.applyTo(ctx, by, act{action: "group.add", subject: name, after: groupRecord(&g)}, AddGroup{g}),
 		fmt.Sprintf("there is already a group %q", name), "sallyport group list shows it")
 }
@@ -589,7 +589,7 @@ func (a *Admin) RemoveGroup(ctx context.Context, by Actor, name string) error {
 			uses = append(uses, "rule "+s.Rules[i].Name)
 		}
 	}
-	members, err := a.Store.SearchAccounts(ctx, AccountSearch{Group: name, Now: a.Now(), Limit: maxUses + 1})
+	members, err := a.Store.SearchAccounts(ctx, AccountSearch{Group: name, Now: a.moment(), Limit: maxUses + 1})
 	if err != nil {
 		return err
 	}

@@ -158,7 +158,7 @@ func (a *Admin) BeginEnrolment(ctx context.Context, p Person, n NewEnrolment) (E
 	if err != nil {
 		return Enrolment{}, fmt.Errorf("admin: encode an enrolment: %w", err)
 	}
-	now := a.Now()
+	now := a.moment()
 	e.Ceremony, e.Expires = newSecret(), now.Add(enrolmentLife)
 	return e, a.Store.Apply(ctx, Act{}, AddCeremony{Ceremony: Ceremony{
 		ID: ceremonyID(e.Ceremony), Kind: CeremonyEnrolment, Account: p.Account.ID, Body: auth.Secret(body),
@@ -213,7 +213,7 @@ func (a *Admin) confirm(ctx context.Context, p Person, c Ceremony, w *pending, i
 	if err != nil {
 		return Confirmed{}, err
 	}
-	changes := []Change{TakeCeremony{ID: c.ID, Now: a.Now()}, a.sameStanding(p.Account), add}
+	changes := []Change{TakeCeremony{ID: c.ID, Now: a.moment()}, a.sameStanding(p.Account), add}
 	second, recovery := standings(held)
 	detail := au.Factor + " " + au.ID
 	if p.Session.Factor == FactorReplacement {
@@ -248,7 +248,7 @@ func (a *Admin) tested(ctx context.Context, p Person, w *pending, in Confirmatio
 		if err != nil {
 			return au, nil, err
 		}
-		finding, err := f.Verify(ctx, au, auth.Attempt{Claimant: p.Account.Name, Evidence: []auth.Evidence{in.Code}, Time: a.Now()})
+		finding, err := f.Verify(ctx, au, auth.Attempt{Claimant: p.Account.Name, Evidence: []auth.Evidence{in.Code}, Time: a.moment()})
 		if err != nil {
 			return au, nil, err
 		}
@@ -355,7 +355,7 @@ func (a *Admin) creationOptions(ctx context.Context, challenge []byte, acc auth.
 // sameStanding is sameRank that also fails if the account may not sign in any
 // more.
 func (a *Admin) sameStanding(acc auth.Account) Change {
-	at := a.Now()
+	at := a.moment()
 	return UpdateAccount{acc.ID, func(now *auth.Account) error {
 		if now.Role != acc.Role || !now.Enabled || now.BlockedAt(at) {
 			return signedOut(ErrNotFound)
@@ -375,7 +375,7 @@ func (a *Admin) ceremony(ctx context.Context, kind CeremonyKind, id string) (Cer
 	if err != nil {
 		return Ceremony{}, err
 	}
-	if c.Kind != kind || !a.Now().Before(c.Expires) {
+	if c.Kind != kind || !a.moment().Before(c.Expires) {
 		return Ceremony{}, ErrNotFound
 	}
 	return c, nil
@@ -412,7 +412,7 @@ func (a *Admin) tooOften(ctx context.Context, c Ceremony, limit int) error {
 	if c.Tries < limit {
 		return nil
 	}
-	if err := a.Store.Apply(ctx, Act{}, TakeCeremony{ID: c.ID, Now: a.Now()}); err != nil {
+	if err := a.Store.Apply(ctx, Act{}, TakeCeremony{ID: c.ID, Now: a.moment()}); err != nil {
 		return err
 	}
 	return ErrNotFound

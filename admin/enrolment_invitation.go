@@ -92,7 +92,7 @@ func (a *Admin) Invite(ctx context.Context, by Actor, n NewInvitation) (Invitati
 	}
 	var made Invitation
 	err := a.onAccount(ctx, by, n.Account, func(acc auth.Account) error {
-		now := a.Now()
+		now := a.moment()
 		if !acc.Enabled || acc.BlockedAt(now) {
 			return invalid("enable or unblock it first", "%s is disabled or blocked, and nobody can enrol", acc.Name)
 		}
@@ -169,7 +169,7 @@ func (a *Admin) Invitations(ctx context.Context, name string) ([]InvitationView,
 		}
 		only = acc.ID
 	}
-	open, err := a.Store.Ceremonies(ctx, CeremonyInvitation, a.Now())
+	open, err := a.Store.Ceremonies(ctx, CeremonyInvitation, a.moment())
 	if err != nil {
 		return nil, err
 	}
@@ -204,7 +204,7 @@ func (a *Admin) RevokeInvitation(ctx context.Context, by Actor, id string) error
 	if err := a.mayChange(ctx, by, acc); err != nil {
 		return err
 	}
-	return problem(a.apply(ctx, by, "account.invitation-revoke", acc.Name, c.Note, TakeCeremony{ID: c.ID, Now: a.Now()}), gone, "")
+	return problem(a.apply(ctx, by, "account.invitation-revoke", acc.Name, c.Note, TakeCeremony{ID: c.ID, Now: a.moment()}), gone, "")
 }
 
 // A Redeemer is the browser in which an invitation is used.
@@ -252,7 +252,7 @@ func (a *Admin) RedeemCode(ctx context.Context, name, code string, at Redeemer) 
 	if subtle.ConstantTimeCompare(w.Code, codeHash(acc.ID, plainCode(code))) != 1 {
 		if c.Tries >= codeTries {
 			by := Actor{Name: "somebody at " + printable(at.Source, maxLabel)}
-			err = a.apply(ctx, by, "account.invitation-guessed", acc.Name, fmt.Sprintf("%d wrong codes ended it", c.Tries), TakeCeremony{ID: c.ID, Now: a.Now()})
+			err = a.apply(ctx, by, "account.invitation-guessed", acc.Name, fmt.Sprintf("%d wrong codes ended it", c.Tries), TakeCeremony{ID: c.ID, Now: a.moment()})
 			if err != nil && !errors.Is(err, ErrNotFound) {
 				return "", Person{}, err
 			}
@@ -268,7 +268,7 @@ func (a *Admin) redeem(ctx context.Context, c Ceremony, w invited, acc auth.Acco
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return "", Person{}, err
 	}
-	if lacking(Actor{May: w.May}, may) != "" || !acc.Enabled || acc.BlockedAt(a.Now()) {
+	if lacking(Actor{May: w.May}, may) != "" || !acc.Enabled || acc.BlockedAt(a.moment()) {
 		return "", Person{}, notInvited(ErrNotFound)
 	}
 	held, err := a.Store.Authenticators(ctx, acc.ID)
@@ -288,7 +288,7 @@ func (a *Admin) redeem(ctx context.Context, c Ceremony, w invited, acc auth.Acco
 		return "", Person{}, err
 	}
 	p = Person{acc, s}
-	err = a.apply(ctx, p.actor(), "account.invitation-used", acc.Name, detail, TakeCeremony{ID: c.ID, Now: a.Now()}, a.sameStanding(acc), AddSession{s})
+	err = a.apply(ctx, p.actor(), "account.invitation-used", acc.Name, detail, TakeCeremony{ID: c.ID, Now: a.moment()}, a.sameStanding(acc), AddSession{s})
 	if errors.Is(err, ErrSignedOut) {
 		err = ErrNotFound
 	}

@@ -241,6 +241,20 @@ func TestShutAccountsCannotEnrol(t *testing.T) {
 	}
 }
 
+// And if it is shut after everything else was checked.
+func TestAccountIsShutWhileItsInvitationIsUsed(t *testing.T) {
+	h := newHouse(t)
+	h.account("mary", "")
+	link, err := h.Invite(t.Context(), operator, NewInvitation{Account: "mary", Kind: InviteLink})
+	h.no(err)
+	h.store.meanwhile = func() { h.no(h.SetEnabled(t.Context(), operator, "mary", false)) }
+	_, _, err = h.Redeem(t.Context(), link.Secret, browser)
+	h.want(err, ErrInvalid, "does not count")
+	if h.sessions("mary") != 0 {
+		t.Error("there is a session")
+	}
+}
+
 // A new phone: the old app stays until the new one has shown that it works, and
 // goes with that.
 func TestInvitationThatReplaces(t *testing.T) {

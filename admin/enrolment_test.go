@@ -370,6 +370,18 @@ func TestEnrolmentOfAShutAccount(t *testing.T) {
 			if _, err = h.ConfirmEnrolment(t.Context(), p, Confirmation{Ceremony: e.Ceremony, Code: h.code(h.key(e), 0)}); err == nil {
 				t.Error("it was enrolled")
 			}
+			if name == "removed" {
+				return
+			}
+			// Also if it is shut only after everything else was checked.
+			h = newHouse(t)
+			h.account("mary", "")
+			p = h.portal("mary")
+			e, err = h.BeginEnrolment(t.Context(), p, NewEnrolment{Kind: EnrolOATH})
+			h.no(err)
+			h.store.meanwhile = func() { h.no(shut(h)) }
+			_, err = h.ConfirmEnrolment(t.Context(), p, Confirmation{Ceremony: e.Ceremony, Code: h.code(h.key(e), 0)})
+			h.want(err, ErrSignedOut)
 			for _, x := range h.store.state.held(p.Account.ID) {
 				if x.Factor != "password" {
 					t.Errorf("it holds %s", x.Factor)

@@ -30,6 +30,9 @@ type memory struct {
 	mu    sync.Mutex
 	state keptState
 	fails error // what the next Apply returns, after it has changed nothing
+	// meanwhile is what somebody else does right before the next Apply, after
+	// everything was checked outside of it.
+	meanwhile func()
 }
 
 type keptState struct {
@@ -314,6 +317,13 @@ func (m *memory) SearchEvents(_ context.Context, s EventSearch) (EventPage, erro
 }
 
 func (m *memory) Apply(_ context.Context, act Act, changes ...Change) error {
+	m.mu.Lock()
+	other := m.meanwhile
+	m.meanwhile = nil
+	m.mu.Unlock()
+	if other != nil {
+		other()
+	}
 	defer m.lock()()
 	if err := m.fails; err != nil {
 		m.fails = nil

@@ -291,3 +291,27 @@ func (s *Subscription) wake() {
 	default:
 	}
 }
+
+// StillSignedIn checks for somebody who looks on for long that the session with
+// which they began is still there and theirs, and returns what they may do now.
+// Unlike SessionByToken it does not count as use: a live log that nobody looks
+// at does not keep a session from running out. It is a Problem of the kind
+// ErrSignedOut if the session is over.
+func (a *Admin) StillSignedIn(ctx context.Context, p Person) (Actor, error) {
+	s, err := a.Store.Session(ctx, p.Session.Token)
+	if err != nil {
+		return Actor{}, signedOut(err)
+	}
+	if s.ID != p.Session.ID || s.Account != p.Account.ID || !s.OpenAt(a.Now()) {
+		return Actor{}, signedOut(ErrNotFound)
+	}
+	acc, err := a.Store.AccountByID(ctx, s.Account)
+	if err != nil {
+		return Actor{}, signedOut(err)
+	}
+	may, err := a.mayBeIn(ctx, &acc, s.Client)
+	if err != nil {
+		return Actor{}, err
+	}
+	return Actor{Name: acc.Name, Account: acc.ID, May: may}, nil
+}

@@ -94,15 +94,15 @@ func (a *Admin) codesLeft(ctx context.Context, id string) (*int, error) {
 
 // own finds one of a person's authenticators that are not password or recovery
 // codes, and the others of those, in their order.
-func (a *Admin) own(ctx context.Context, p Person, id string) (au auth.Authenticator, others, recovery []auth.Authenticator, err error) {
+func (a *Admin) own(ctx context.Context, p Person, id string) (au auth.Authenticator, others []auth.Authenticator, err error) {
 	if p.Session.Enrolling() {
-		return au, nil, nil, onlyEnrolling()
+		return au, nil, onlyEnrolling()
 	}
 	held, err := a.Store.Authenticators(ctx, p.Account.ID)
 	if err != nil {
-		return au, nil, nil, err
+		return au, nil, err
 	}
-	second, recovery := standings(held)
+	second, _ := standings(held)
 	for _, h := range second {
 		if h.ID == id {
 			au = h
@@ -111,9 +111,9 @@ func (a *Admin) own(ctx context.Context, p Person, id string) (au auth.Authentic
 		}
 	}
 	if au.ID == "" {
-		return au, nil, nil, notYours()
+		return au, nil, notYours()
 	}
-	return au, others, recovery, nil
+	return au, others, nil
 }
 
 func notYours() error {
@@ -127,7 +127,7 @@ func (a *Admin) RenameAuthenticator(ctx context.Context, p Person, id, label str
 		return err
 	}
 	return again(func() error {
-		au, _, _, err := a.own(ctx, p, id)
+		au, _, err := a.own(ctx, p, id)
 		if err != nil {
 			return err
 		}
@@ -150,7 +150,7 @@ func (a *Admin) RenameAuthenticator(ctx context.Context, p Person, id, label str
 // first.
 func (a *Admin) Prefer(ctx context.Context, p Person, id string) error {
 	return again(func() error {
-		au, _, _, err := a.own(ctx, p, id)
+		au, _, err := a.own(ctx, p, id)
 		if err != nil {
 			return err
 		}
@@ -162,7 +162,7 @@ func (a *Admin) Prefer(ctx context.Context, p Person, id string) error {
 // sessions. The last one stays until there is a new one.
 func (a *Admin) RemoveOwnAuthenticator(ctx context.Context, p Person, id string) error {
 	return again(func() error {
-		au, others, _, err := a.own(ctx, p, id)
+		au, others, err := a.own(ctx, p, id)
 		if err != nil {
 			return err
 		}
@@ -231,7 +231,7 @@ func (a *Admin) OwnBypass(ctx context.Context, p Person) (BypassView, error) {
 	if err != nil {
 		return BypassView{}, err
 	}
-	now := a.Now()
+	now := a.moment()
 	b := auth.Bypass{ID: id, Account: p.Account.ID, From: now, Until: now.Add(a.SelfBypass), Reason: selfReason, Actor: p.Account.Name}
 	view := viewBypass(p.Account.Name, &b, now)
 	detail := fmt.Sprintf("once, for %d s: %s", a.SelfBypass/time.Second, selfReason)

@@ -171,7 +171,7 @@ func (a *Admin) Roles(ctx context.Context) ([]RoleView, error) {
 	count := make(map[string]int)
 	const page = 1000
 	for after := ""; ; {
-		accounts, err := a.Store.SearchAccounts(ctx, AccountSearch{After: after, Role: "*", Now: a.Now(), Limit: page})
+		accounts, err := a.Store.SearchAccounts(ctx, AccountSearch{After: after, Role: "*", Now: a.moment(), Limit: page})
 		if err != nil {
 			return nil, err
 		}
@@ -237,7 +237,7 @@ func (a *Admin) AddRole(ctx context.Context, by Actor, n NewRole) (RoleView, err
 	if err := mayGive(by, permissions); err != nil {
 		return RoleView{}, err
 	}
-	r := Role{Name: n.Name, Permissions: permissions, Created: a.Now()}
+	r := Role{Name: n.Name, Permissions: permissions, Created: a.moment()}
 	view := viewRole(r)
 	if err := a.applyTo(ctx, by, act{action: "role.add", subject: r.Name, detail: words(permissions), after: view}, AddRole{r}); err != nil {
 		return RoleView{}, problem(err, fmt.Sprintf("there is already a role %q", r.Name), "change that one, or use another name")
@@ -301,7 +301,7 @@ func (a *Admin) RemoveRole(ctx context.Context, by Actor, name string) error {
 	if err := mayAlter(by, r); err != nil {
 		return err
 	}
-	have, err := a.Store.SearchAccounts(ctx, AccountSearch{Role: name, Now: a.Now(), Limit: 1})
+	have, err := a.Store.SearchAccounts(ctx, AccountSearch{Role: name, Now: a.moment(), Limit: 1})
 	if err != nil {
 		return err
 	}
@@ -330,7 +330,7 @@ func (a *Admin) SetRole(ctx context.Context, by Actor, name, role string) (Accou
 		}
 		next := acc
 		next.Role = role
-		view = viewAccount(next, a.Now())
+		view = viewAccount(next, a.moment())
 		changes := []Change{
 			UpdateAccount{acc.ID, func(now *auth.Account) error {
 				if !sameAccount(now, &acc) {
@@ -354,7 +354,7 @@ func (a *Admin) SetRole(ctx context.Context, by Actor, name, role string) (Accou
 			changes = append(changes, KeepOwner{Owner})
 		}
 		detail := fmt.Sprintf("from %s to %s", orNone(acc.Role), orNone(role))
-		return a.applyTo(ctx, by, act{action: "account.role", subject: acc.Name, detail: detail, before: viewAccount(acc, a.Now()), after: view}, changes...)
+		return a.applyTo(ctx, by, act{action: "account.role", subject: acc.Name, detail: detail, before: viewAccount(acc, a.moment()), after: view}, changes...)
 	})
 	if err != nil {
 		return AccountView{}, problem(err, fmt.Sprintf("account %q or role %q is gone", name, role), "")

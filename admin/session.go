@@ -155,7 +155,7 @@ func (a *Admin) session(in SignedIn, life time.Duration) (token string, s Sessio
 	if err != nil {
 		return "", Session{}, err
 	}
-	now := a.Now()
+	now := a.moment()
 	token, hash := newToken()
 	return token, Session{
 		ID: id, Token: hash, Account: in.Account, Client: in.Client, Factor: in.Factor,
@@ -176,7 +176,7 @@ func (a *Admin) SessionByToken(ctx context.Context, client, token string) (Perso
 	if err != nil {
 		return Person{}, Actor{}, signedOut(err)
 	}
-	now := a.Now()
+	now := a.moment()
 	if s.Client != client || !s.OpenAt(now) {
 		return Person{}, Actor{}, signedOut(ErrNotFound)
 	}
@@ -200,7 +200,7 @@ func (a *Admin) SessionByToken(ctx context.Context, client, token string) (Perso
 // mayBeIn checks that an account may be signed in to a client now and returns
 // what it may do there: at the console what its role permits, elsewhere nothing.
 func (a *Admin) mayBeIn(ctx context.Context, acc *auth.Account, client string) ([]Permission, error) {
-	if !acc.Enabled || acc.BlockedAt(a.Now()) || a.Store.Settings().Client(client) == nil {
+	if !acc.Enabled || acc.BlockedAt(a.moment()) || a.Store.Settings().Client(client) == nil {
 		return nil, signedOut(ErrNotFound)
 	}
 	if client != auth.ConsoleClient {
@@ -225,7 +225,7 @@ func (a *Admin) RenewSession(ctx context.Context, p Person, factor string) (toke
 	}
 	token, hash := newToken()
 	s = p.Session
-	s.Token, s.Factor, s.Proven = hash, factor, a.Now()
+	s.Token, s.Factor, s.Proven = hash, factor, a.moment()
 	return token, s, signedOut(a.Store.Apply(ctx, Act{}, RenewSession{ID: s.ID, Token: hash, Factor: factor, Proven: s.Proven}))
 }
 
@@ -278,7 +278,7 @@ func (a *Admin) OwnSessions(ctx context.Context, p Person) ([]SessionView, error
 }
 
 func (a *Admin) sessionsOf(ctx context.Context, account, current string) ([]SessionView, error) {
-	now := a.Now()
+	now := a.moment()
 	all, err := a.Store.Sessions(ctx, account, now)
 	if err != nil {
 		return nil, err
@@ -344,7 +344,7 @@ const noSession = "there is no such session; it may be over"
 
 // sessionNamed finds a session by its ID among those of an account, or of all.
 func (a *Admin) sessionNamed(ctx context.Context, account, id string) (Session, error) {
-	all, err := a.Store.Sessions(ctx, account, a.Now())
+	all, err := a.Store.Sessions(ctx, account, a.moment())
 	if err != nil {
 		return Session{}, err
 	}

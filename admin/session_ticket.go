@@ -29,7 +29,7 @@ func (a *Admin) NewTicket(ctx context.Context, in SignedIn) (ticket string, err 
 	if err != nil {
 		return "", fmt.Errorf("admin: encode a ticket: %w", err)
 	}
-	ticket, now := newSecret(), a.Now()
+	ticket, now := newSecret(), a.moment()
 	return ticket, a.Store.Apply(ctx, Act{}, AddCeremony{Ceremony: Ceremony{
 		ID: ceremonyID(ticket), Kind: CeremonyTicket, Account: acc.ID, Body: auth.Secret(body), Created: now, Expires: now.Add(ticketLife),
 	}})
@@ -63,5 +63,5 @@ func (a *Admin) Admit(ctx context.Context, client, ticket, source, agent string)
 	if err != nil {
 		return "", Session{}, err
 	}
-	return token, s, signedOut(a.Store.Apply(ctx, Act{}, TakeCeremony{ID: c.ID, Now: a.Now()}, AddSession{s}))
+	return token, s, signedOut(a.Store.Apply(ctx, Act{}, TakeCeremony{ID: c.ID, Now: a.moment()}, AddSession{s}))
 }

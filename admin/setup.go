@@ -30,7 +30,7 @@ type owning struct {
 
 // NeedsSetUp reports whether no account has the role owner yet.
 func (a *Admin) NeedsSetUp(ctx context.Context) (bool, error) {
-	owners, err := a.Store.SearchAccounts(ctx, AccountSearch{Role: Owner, Now: a.Now(), Limit: 1})
+	owners, err := a.Store.SearchAccounts(ctx, AccountSearch{Role: Owner, Now: a.moment(), Limit: 1})
 	return len(owners) == 0, err
 }
 
@@ -45,7 +45,7 @@ func (a *Admin) BeginSetUp(ctx context.Context, by Actor) (secret string, expire
 	if !needed {
 		return "", time.Time{}, setUpDone()
 	}
-	now := a.Now()
+	now := a.moment()
 	secret, expires = newSecret()+newSecret(), now.Add(setUpLife)
 	err = a.apply(ctx, by, "set-up.begin", "", "until "+expires.UTC().Format(time.RFC3339), AddCeremony{Ceremony: Ceremony{
 		ID: ceremonyID(secret), Kind: CeremonySetUp, Note: "by " + by.Name, Created: now, Expires: expires,
@@ -130,7 +130,7 @@ func (a *Admin) BeginOwner(ctx context.Context, n NewOwner) (OwnerCeremony, erro
 	if err != nil {
 		return OwnerCeremony{}, fmt.Errorf("admin: encode the first owner: %w", err)
 	}
-	now := a.Now()
+	now := a.moment()
 	o.Ceremony, o.Expires = newSecret(), now.Add(enrolmentLife)
 	return o, a.Store.Apply(ctx, Act{}, AddCeremony{Ceremony: Ceremony{
 		ID: ceremonyID(o.Ceremony), Kind: CeremonyRegistration, Body: auth.Secret(body), Created: now, Expires: o.Expires,
@@ -155,7 +155,7 @@ func (a *Admin) FinishOwner(ctx context.Context, secret, ceremony, registration 
 	if w.SetUp != setUp.ID {
 		return AccountView{}, nil, enrolmentOver(ErrNotFound)
 	}
-	acc := auth.Account{ID: w.Account, Name: w.Name, Enabled: true, Role: Owner, Created: a.Now()}
+	acc := auth.Account{ID: w.Account, Name: w.Name, Enabled: true, Role: Owner, Created: a.moment()}
 	passkey, _, err := a.bind(ctx, acc, auth.PasskeyFactor, auth.Binding{
 		Account: acc.Name, Issuer: a.Issuer, Registration: auth.Secret(registration), Challenge: w.Challenge, User: acc.ID,
 	})
@@ -171,7 +171,7 @@ func (a *Admin) FinishOwner(ctx context.Context, secret, ceremony, registration 
 	if err != nil {
 		return AccountView{}, nil, err
 	}
-	view, now := viewAccount(acc, a.Now()), a.Now()
+	view, now := viewAccount(acc, a.moment()), a.moment()
 	err = a.applyTo(ctx, Actor{Name: acc.Name, Account: acc.ID}, act{action: "set-up.owner", subject: acc.Name, after: view},
 		TakeCeremony{ID: setUp.ID, Now: now}, TakeCeremony{ID: c.ID, Now: now}, AddAccount{acc},
 		AddAuthenticator{w.Password.authenticator()}, AddAuthenticator{passkey}, AddAuthenticator{sheet})

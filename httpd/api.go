@@ -106,6 +106,11 @@ func operate[In, Out any](o operation, do func(ctx context.Context, c *caller, i
 				return nil, c.site.problem(c.request, fmt.Errorf("httpd: lift the time limit for a body: %w", err))
 			}
 			out, err := do(ctx, c, in)
+			// What was asked for may have taken its time too; whoever waits for
+			// it must now take it.
+			if late := extend(c.w, answerTimeout); late != nil {
+				return nil, c.site.problem(c.request, late)
+			}
 			if err != nil {
 				return nil, c.site.problem(c.request, err)
 			}
@@ -113,6 +118,26 @@ func operate[In, Out any](o operation, do func(ctx context.Context, c *caller, i
 		})
 	}}
 }
+
+// answerTimeout is how long somebody may take to read an answer that is no
+// stream.
+const answerTimeout = time.Minute
+
+// extend gives the reader of an answer that much time from now on, or for 0 as
+// much as they like.
+func extend(w http.ResponseWriter, d time.Duration) error {
+	var until time.Time
+	if d > 0 {
+		until = time.Now().Add(d)
+	}
+	if err := http.NewResponseController(w).SetWriteDeadline(until); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return fmt.Errorf("httpd: limit the time for a reader: %w", err)
+	}
+	return nil
+}
+
+// uploadTimeout is how long a body of files may take to come.
+const uploadTimeout = 15 * time.Minute
 
 // configureHuma sets what huma keeps for the whole process: names of fields
 // mean one thing, in one case, and lists are never null.
@@ -179,6 +204,9 @@ func (s *Site) newAPI(mux *http.ServeMux, operations []apiOperation) (*huma.Open
 				Content:     map[string]*huma.MediaType{problemMedia: {Schema: problems}},
 			}},
 		}
+		if o.Upload {
+			op.BodyReadTimeout = uploadTimeout
+		}
 		if o.Media != "" {
 			op.Responses["200"] = &huma.Response{
 				Description: http.StatusText(http.StatusOK),
@@ -192,16 +220,25 @@ func (s *Site) newAPI(mux *http.ServeMux, operations []apiOperation) (*huma.Open
 	delete(description.Components.Schemas.Map(), "ErrorModel")
 	delete(description.Components.Schemas.Map(), "ErrorDetail")
 
-	text, err := json.Marshal(description)
-	if err != nil {
+	var err error
+	if s.described, err = json.Marshal(description); err != nil {
 		return nil, fmt.Errorf("httpd: describe the API: %w", err)
 	}
-	mux.HandleFunc("GET /v1/openapi.json", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/openapi+json")
-		w.Write(text) //nolint:errcheck // nobody is left to be told
-	})
 	return description, nil
 }
+
+// describe answers with the description of the API.
+func describe(_ context.Context, c *caller, _ *struct{}) (*Described, error) {
+	return &Described{describedMedia, c.site.described}, nil
+}
+
+// Described is the answer that carries the description of the API.
+type Described struct {
+	ContentType string `header:"Content-Type"`
+	Body        []byte
+}
+
+const describedMedia = "application/openapi+json"
 
 func (o *operation) security() []map[string][]string {
 	switch o.Audience {
@@ -225,6 +262,12 @@ func (s *Site) gate(o *operation) func(huma.Context, func(huma.Context)) {
 		r, w := humago.Unwrap(ctx)
 		c := &caller{site: s, operation: o, request: r, w: w, source: s.source(r), accept: r.Header.Get("Accept")}
 		if err := s.admit(c); err != nil {
+			s.refuse(w, r, err)
+			return
+		}
+		// The time for the answer, which began with the request, would end while
+		// a large body still comes.
+		if err := extend(w, 0); err != nil {
 			s.refuse(w, r, err)
 			return
 		}
@@ -372,6 +415,12 @@ func checkBody(c *caller) error {
 	if o.Body == 0 {
 		return badRequest("%s takes no body", o.ID)
 	}
+	if r.ContentLength > o.Body {
+		return &Problem{
+			Type: "/problems/too-large", Title: "Request too large", Status: http.StatusRequestEntityTooLarge,
+			Detail: fmt.Sprintf("%s takes a body of %d octets at most", o.ID, o.Body),
+		}
+	}
 	want := jsonMedia
 	if o.Upload {
 		want = uploadMedia
@@ -397,6 +446,9 @@ func checkBody(c *caller) error {
 			Type: "/problems/media-type", Title: "Wrong media type", Status: http.StatusUnsupportedMediaType,
 			Detail: "bodies are taken as they are, not compressed",
 		}
+	}
+	if !o.Upload {
+		r.Header.Set("Content-Type", jsonMedia) // in the one spelling that huma knows
 	}
 	return nil
 }

@@ -51,6 +51,7 @@ type town struct {
 	site    *Site
 	handler http.Handler
 	said    *capture // what the server logs
+	dir     string
 
 	now     atomic.Int64
 	visits  atomic.Uint32
@@ -93,6 +94,7 @@ func newTown(t testing.TB) *town {
 	log := slog.New(slog.NewTextHandler(w.said, &slog.HandlerOptions{Level: slog.LevelDebug}))
 
 	dir := t.TempDir()
+	w.dir = dir
 	kek, err := seal.CreateKEK(filepath.Join(dir, "seal.key"))
 	w.must(err)
 	w.store, err = store.Open(context.Background(), store.Options{Dir: dir, KEK: kek, Log: slog.New(slog.DiscardHandler), Version: "test", Now: w.time})
@@ -130,7 +132,7 @@ func newTown(t testing.TB) *town {
 	feed.Admin = adm
 	w.site = &Site{
 		Admin: adm, Decide: w.engine.Decide, Keyed: w.store.MAC("requests"), Passkey: passkeys.RequestOptions, URL: townURL,
-		Issuer: "Sallyport", Version: "test", BypassSeconds: 300, Feed: feed, Log: log, Now: w.time,
+		Issuer: "Sallyport", Version: "test", Feed: feed, Log: log, Now: w.time,
 		Health: &Health{Metrics: prometheus.NewRegistry(), Log: log},
 	}
 	w.handler, err = w.site.Handler()

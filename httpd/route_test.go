@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"sallyport/admin"
+	"sallyport/auth"
 )
 
 // Every route says to whom it is open and what it lets them do. Without either
@@ -50,7 +51,7 @@ func TestEveryRouteDeclaresAudienceAndPermission(t *testing.T) {
 func TestEveryOperationDeclaresAudienceAndPermission(t *testing.T) {
 	ids, paths := make(map[string]bool), make(map[string]bool)
 	id := regexp.MustCompile(`^[a-z][a-z-]*(\.[a-z][a-z-]*)+$`)
-	path := regexp.MustCompile(`^/v1(/([a-z0-9-]+|\{[a-z_]+\}))+$`)
+	path := regexp.MustCompile(`^/v1(/([a-z0-9-]+(\.json)?|\{[a-z_]+\}))+$`)
 	for _, o := range apiOperations() {
 		name := o.Method + " " + o.Path
 		if ids[o.ID] || paths[name] {
@@ -182,8 +183,8 @@ func TestOperationWithoutAudienceOrPermissionIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.handler = h
-	console := w.begin(session{account: "olga", client: "console", factor: "passkey"})
-	portal := w.begin(session{account: "olga", client: "portal", factor: "passkey"})
+	console := w.begin(session{account: "olga", client: "console", factor: auth.PasskeyFactor})
+	portal := w.begin(session{account: "olga", client: "portal", factor: auth.PasskeyFactor})
 	for i := range table {
 		for _, target := range []string{table[i].Path, table[i].Path + "?client=console", table[i].Path + "?client=portal"} {
 			for who, as := range map[string][]func(*http.Request){

@@ -56,6 +56,10 @@ func signInOperations() []apiOperation {
 			Audience: visitor, Permission: readSite,
 		}, showConfig),
 		operate(operation{
+			ID: "api.describe", Method: "GET", Path: "/v1/openapi.json", Summary: "The description of this API", Tag: tagSession,
+			Audience: visitor, Permission: readSite, Media: describedMedia,
+		}, describe),
+		operate(operation{
 			ID: "sign-in.start", Method: "POST", Path: "/v1/sign-in", Summary: "Begin to sign in", Tag: tagSession,
 			Detail: "A password leads to a challenge, or to a refusal; `passkey` leads to a challenge for every name alike. " +
 				"A refusal is an answer with status 200. When the verdict is accept, the session's cookie comes with it.",

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 
 	"sallyport/admin"
 	"sallyport/auth"
+	"sallyport/diagnose"
 )
 
 // A Site is what browsers and programs of the network reach: the API below /v1/,
@@ -47,17 +49,18 @@ type Site struct {
 	// there are none.
 	Pages           fs.FS
 	Issuer, Version string
-	// BypassSeconds is how long a one-time bypass lasts that people give
-	// themselves at the portal; 0 if they may not.
-	BypassSeconds int
-	Health        *Health
-	Auditing      *Auditing   // nil for none
-	Feed          *admin.Feed // of the live log; nil for none
+	Health          *Health
+	Auditing        *Auditing   // nil for none
+	Feed            *admin.Feed // of the live log; nil for none
+	// DiagnosisPage writes a diagnosis as a page that needs nothing else; nil if
+	// there are no such pages.
+	DiagnosisPage func(io.Writer, *diagnose.Report) error
 	Log           *slog.Logger
 	Now           func() time.Time
 
-	limits rates
-	logins loginQuotas
+	described []byte // the API's description, made by Handler
+	limits    rates
+	logins    loginQuotas
 }
 
 // apiOperations is the table of everything that the API does. Others add a line
@@ -70,6 +73,7 @@ func apiOperations() []apiOperation {
 		sessionOperations(),
 		loginOperations(),
 		forwardOperations(),
+		consoleOperations(),
 	)
 }
 

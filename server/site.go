@@ -45,7 +45,7 @@ func (s *Server) openSite() error {
 	site := &httpd.Site{
 		Admin: s.Admin, Decide: s.Engine.Decide, Passkey: s.passkeys.RequestOptions, Keyed: s.Store.MAC("requests over HTTPS"),
 		URL: address, Proxies: s.cfg.ProxyPrefixes(), Secure: s.cfg.HTTPS.Certificate != "", Pages: web.Pages(),
-		Issuer: s.cfg.Issuer, Version: version(), BypassSeconds: s.cfg.Portal.BypassSeconds,
+		Issuer: s.cfg.Issuer, Version: version(),
 		Health: s.health, Auditing: s.auditing(), Feed: s.feed, Log: s.log, Now: time.Now,
 	}
 	var err error

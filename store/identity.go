@@ -105,6 +105,7 @@ func (a *applying) accountThere(id string) error {
 	return err
 }
 
+// addSession keeps a session. What its browser calls itself can be any octets.
 func (a *applying) addSession(s admin.Session) error {
 	if s.ID == "" {
 		return errors.New("a session must have an ID")
@@ -120,7 +121,7 @@ func (a *applying) addSession(s admin.Session) error {
 		return taken("session", s.ID)
 	}
 	_, err = a.w.exec(insertSession, s.ID, s.Token[:], s.Account, s.Client, s.Factor, micros(s.Proven), micros(s.Created),
-		micros(s.Seen), micros(s.Expires), s.Source, s.Agent)
+		micros(s.Seen), micros(s.Expires), cleanText(s.Source), cleanText(s.Agent))
 	return err
 }
 

@@ -163,6 +163,7 @@ func TestKill(t *testing.T) {
 				t.Fatalf("round %d: event %d was acknowledged for %+v and is %+v", round, seq, want, e)
 			}
 		}
+		checkTallies(t, s, list) // nothing is left out or counted twice
 		for i := range victims {
 			f := mustSnapshot(t, s, query(i))
 			if m := f.Authenticators[1].Mark; m < highest[i] {

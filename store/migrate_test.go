@@ -33,13 +33,19 @@ type everything struct {
 	cursor         uint64
 	head           admin.Link
 	chain          admin.Chain
+	sessions       []admin.Session
+	ceremonies     []admin.Ceremony
+	roles          []admin.Role
+	keys           []admin.Key
+	tallies        []admin.Tally
+	found          []auth.Event
 }
 
 func tellAll(t *testing.T, s authtest.FullStore, accounts int) everything {
 	t.Helper()
 	ctx := context.Background()
 	e := everything{settings: *s.Settings(), authenticators: make(map[string][]auth.Authenticator)}
-	var errs [10]error
+	var errs [16]error
 	e.accounts, errs[0] = s.Accounts(ctx, "", 0)
 	e.events, errs[1] = s.Events(ctx, admin.EventFilter{Limit: 1 << 20})
 	e.bypasses, errs[2] = s.Bypasses(ctx)
@@ -48,6 +54,20 @@ func tellAll(t *testing.T, s authtest.FullStore, accounts int) everything {
 	e.cursor, errs[5] = s.Cursor(ctx, "syslog")
 	e.head, errs[6] = s.Head(ctx)
 	e.chain, errs[7] = s.Verify(ctx, nil)
+	e.sessions, errs[10] = s.Sessions(ctx, "", epoch)
+	e.roles, errs[11] = s.Roles(ctx)
+	e.keys, errs[12] = s.Keys(ctx)
+	e.tallies, errs[13] = s.Tallies(ctx, time.Time{}, time.Time{})
+	page, err := s.SearchEvents(ctx, admin.EventSearch{Subject: accountID(1), Until: epoch.Add(time.Minute)})
+	e.found, errs[14] = page.Events, err
+	for _, id := range []string{"c1", "c2"} {
+		c, err := s.Ceremony(ctx, id)
+		if err == nil {
+			e.ceremonies = append(e.ceremonies, c)
+		} else if !errors.Is(err, admin.ErrNotFound) {
+			errs[15] = err
+		}
+	}
 	for i := range accounts {
 		q := query(i)
 		q.State = "c2"
@@ -82,7 +102,7 @@ func furnish(t *testing.T, s authtest.FullStore) {
 	t.Helper()
 	ctx := context.Background()
 	addAccounts(t, s, 5)
-	act := admin.Act{Time: epoch, Actor: "test", Action: "furnish", Subject: "x", Detail: "y"}
+	act := admin.Act{Time: epoch, Actor: "test", Action: "furnish", Subject: "x", Detail: "y", Before: `{"a":1}`, After: `{"a":2}`}
 	apply := func(changes ...admin.Change) {
 		t.Helper()
 		if err := s.Apply(ctx, act, changes...); err != nil {
@@ -102,6 +122,16 @@ func furnish(t *testing.T, s authtest.FullStore) {
 			a.Aliases, a.Blocked, a.BlockReason, a.BlockedUntil = []string{"alias"}, true, "why", epoch.Add(time.Hour)
 			return nil
 		}},
+		admin.AddClient{Client: auth.Client{ID: "id-wiki", Name: "wiki", Door: "https", Origins: []string{"https://wiki.example.org"}, Created: epoch}},
+		admin.AddRole{Role: admin.Role{Name: "desk", Permissions: []admin.Permission{admin.ReadAccounts}, Created: epoch}},
+		admin.UpdateAccount{ID: accountID(2), Update: func(a *auth.Account) error { a.Role = "desk"; return nil }},
+		admin.AddKey{Key: admin.Key{Name: "key", Secret: [32]byte{1, 0, 2}, Permissions: []admin.Permission{admin.DecideLogins}, Client: "wiki", Expires: epoch}},
+		admin.AddSession{Session: admin.Session{
+			ID: "s1", Token: [32]byte{0, 1}, Account: accountID(2), Client: auth.ConsoleClient, Factor: "webauthn", Proven: epoch, Created: epoch,
+			Seen: epoch, Expires: epoch.Add(time.Hour), Source: "192.0.2.9", Agent: "\xff agent",
+		}},
+		admin.AddCeremony{Ceremony: admin.Ceremony{ID: "c1", Kind: admin.CeremonySetUp, Body: auth.Secret("a secret body"), Tries: 2, Created: epoch, Expires: epoch}},
+		admin.AddCeremony{Ceremony: admin.Ceremony{ID: "c2", Kind: admin.CeremonyInvitation, Account: accountID(2), Note: "by test"}},
 	)
 	if err := s.SaveReading(ctx, admin.Reading{Client: "nas", Node: "n", Time: epoch, Body: []byte(`{"a":1}`)}); err != nil {
 		t.Fatal(err)
@@ -148,7 +178,8 @@ func TestMigrate(t *testing.T) {
 	r := newRig(t, Options{})
 	furnish(t, r.store)
 	want := tellAll(t, r.store, 5)
-	if want.chain.Broken != "" || want.facts[1].Challenge == nil || len(want.facts[1].Logins) != 2 || len(want.facts[0].Cached) != 1 {
+	if want.chain.Broken != "" || want.facts[1].Challenge == nil || len(want.facts[1].Logins) != 2 || len(want.facts[0].Cached) != 1 ||
+		len(want.sessions) != 1 || len(want.ceremonies) != 2 || len(want.tallies) == 0 || len(want.found) == 0 {
 		t.Fatalf("the world is not furnished: %+v", want.facts[1])
 	}
 	if err := r.store.Close(); err != nil {
@@ -190,7 +221,7 @@ func TestMigrate(t *testing.T) {
 	}
 	s := newRig(t, Options{Dir: dir, KEK: r.options.KEK})
 	// Restore leaves behind what may have been used since.
-	want.bypasses = nil
+	want.bypasses, want.sessions, want.ceremonies = nil, nil, nil
 	for i := range want.facts {
 		want.facts[i].Logins, want.facts[i].Challenge, want.facts[i].Cached, want.facts[i].Bypass = nil, nil, nil, nil
 	}

@@ -265,6 +265,11 @@ func newRewoundWorld(t *testing.T, url string) *rewoundWorld {
 		admin.AddBypass{Bypass: auth.Bypass{ID: "b1", Account: accountID(0), From: epoch, Until: epoch.Add(24 * time.Hour)}},
 		admin.AddTrustedIP{TrustedIP: auth.TrustedIP{ID: "t1", Application: "vpn", Range: mustRange(t, "192.0.2.0/24"), Created: epoch}},
 		admin.AddClient{Client: auth.Client{ID: "id-nas", Name: "nas", Secrets: []auth.Secret{auth.Secret("s")}, Created: epoch}},
+		admin.AddRole{Role: admin.Role{Name: "desk", Permissions: []admin.Permission{admin.ReadAccounts, admin.HelpAccounts}}},
+		admin.AddKey{Key: admin.Key{Name: "key", Secret: [32]byte{1}}},
+		admin.UpdateAccount{ID: accountID(4), Update: func(a *auth.Account) error { a.Role = admin.Owner; return nil }},
+		admin.AddSession{Session: admin.Session{ID: "s1", Token: [32]byte{1}, Account: accountID(4), Expires: epoch.Add(240 * time.Hour)}},
+		admin.AddCeremony{Ceremony: admin.Ceremony{ID: "y1", Kind: admin.CeremonySetUp, Expires: epoch.Add(240 * time.Hour)}},
 	} {
 		if err := w.one.store.Apply(context.Background(), act, c); err != nil {
 			t.Fatal(err)
@@ -288,6 +293,9 @@ func mustRange(t *testing.T, s string) auth.Range {
 	}
 	return r
 }
+
+// takenAwayThere is how many acts of lose take something away.
+const takenAwayThere = 9
 
 // lose is what the backup or standby does not know: codes, the bypass and the
 // challenge are spent, and things are taken away.
@@ -319,6 +327,10 @@ func (w *rewoundWorld) lose(t *testing.T) {
 		{"authenticator.revoke", admin.RemoveAuthenticator{ID: oathID(1)}},
 		{"trusted-ip.remove", admin.RemoveTrustedIP{ID: "t1"}},
 		{"client.remove", admin.RemoveClient{Name: "nas"}},
+		{"account.role", admin.UpdateAccount{ID: accountID(4), Update: func(a *auth.Account) error { a.Role = ""; return nil }}},
+		{"role.change", admin.UpdateRole{Name: "desk", Update: func(r *admin.Role) error { r.Permissions = r.Permissions[:1]; return nil }}},
+		{"api-key.remove", admin.RemoveKey{Name: "key"}},
+		{"account.remove", admin.RemoveAccount{ID: accountID(5)}},
 	} {
 		act := admin.Act{Time: epoch.Add(time.Minute), Actor: "helpdesk", Action: c.action, Subject: "somebody"}
 		if err := w.one.store.Apply(ctx, act, c.change); err != nil {
@@ -329,7 +341,7 @@ func (w *rewoundWorld) lose(t *testing.T) {
 	eventually(t, "both nodes have noted what was taken away", func() bool {
 		for _, r := range []*postgresRig{w.one, w.two} {
 			text, err := os.ReadFile(filepath.Join(r.options.Dir, revocationsName))
-			if err != nil || strings.Count(string(text), "\n") != 5 {
+			if err != nil || strings.Count(string(text), "\n") != takenAwayThere {
 				return false
 			}
 		}
@@ -375,6 +387,27 @@ func (w *rewoundWorld) check(t *testing.T, s *Postgres) {
 			t.Errorf("account %d = %+v, %v; want what was taken away gone again", i, f.Account, err)
 		}
 	}
+	// Whoever was an owner, had a permission, a key, an account or a session is as
+	// they were before the stretch was lost.
+	eventually(t, "the last thing that was taken away is taken away again", func() bool {
+		_, err := s.AccountByID(ctx, accountID(5))
+		return errors.Is(err, admin.ErrNotFound)
+	})
+	if a, err := s.AccountByID(ctx, accountID(4)); err != nil || a.Role != "" {
+		t.Errorf("account 4 has the role %q, %v; want it taken away again", a.Role, err)
+	}
+	if roles, err := s.Roles(ctx); err != nil || len(roles) != 1 || len(roles[0].Permissions) != 1 || roles[0].Permissions[0] != admin.ReadAccounts {
+		t.Errorf("roles = %+v, %v; want the permission taken away again", roles, err)
+	}
+	if _, err := s.Key(ctx, [32]byte{1}); !errors.Is(err, admin.ErrNotFound) {
+		t.Errorf("Key = %v, want it taken away again", err)
+	}
+	if _, err := s.Session(ctx, [32]byte{1}); !errors.Is(err, admin.ErrNotFound) {
+		t.Errorf("Session = %v; sessions may have been ended in the lost stretch", err)
+	}
+	if _, err := s.Ceremony(ctx, "y1"); !errors.Is(err, admin.ErrNotFound) {
+		t.Errorf("Ceremony = %v; ceremonies may have been taken in the lost stretch", err)
+	}
 	// It goes on, and who logs in is ready again.
 	commitOn(t, s, login(f, 12))
 	if f, err = s.Snapshot(ctx, query(0), false); err != nil || f.Authenticators[1].Rewound || !f.Authenticators[0].Rewound {
@@ -395,8 +428,8 @@ func (w *rewoundWorld) check(t *testing.T, s *Postgres) {
 			again++
 		}
 	}
-	if rewinds != 1 || again != 5 {
-		t.Errorf("%d acts say that the database was rewound and %d take away again; want 1 and 5: %+v", rewinds, again, acts)
+	if rewinds != 1 || again != takenAwayThere {
+		t.Errorf("%d acts say that the database was rewound and %d take away again; want 1 and %d: %+v", rewinds, again, takenAwayThere, acts)
 	}
 }
 
@@ -465,7 +498,7 @@ func TestPostgresRestoredBackupWhileDown(t *testing.T) {
 			again++
 		}
 	}
-	if again != 6 || !second.Settings().Rewound.Equal(w.now) {
+	if again != 1+takenAwayThere || !second.Settings().Rewound.Equal(w.now) {
 		t.Errorf("%d acts of the rewind, rewound at %v", again, second.Settings().Rewound)
 	}
 }

@@ -20,7 +20,7 @@ const (
 	selectSegment   = `SELECT MIN(segment) FROM event_subject`
 	deleteSubjects  = `DELETE FROM event_subject WHERE segment = $1`
 	deleteOutcomes  = `DELETE FROM event_outcome WHERE segment <= $1`
-	deleteHours     = `DELETE FROM event_hour WHERE hour < $1 AND seq <= $2`
+	deleteHours     = `DELETE FROM event_hour WHERE hour < $1 AND last <= $2`
 	lowerHour       = `INSERT INTO event_hour (hour, seq) VALUES ($1, $2) ON CONFLICT (hour) DO UPDATE SET seq = excluded.seq WHERE excluded.seq < event_hour.seq`
 	insertActText   = `INSERT INTO act (seq, time_us, actor, action, subject, detail, before, after) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
 	retainRows      = 64 // rows deleted in one transaction, which logins wait for

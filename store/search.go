@@ -15,10 +15,10 @@ import (
 )
 
 const (
-	// searchBudget bounds the work of one search, in units of about ten
+	// searchBudget bounds the work of one search, in units of ten to twenty
 	// microseconds: one for each row that is read and each look into an index,
 	// and one for each searchOctets of a row.
-	searchBudget = 8_000
+	searchBudget = 5_000
 	searchOctets = 4 << 10
 
 	searchChunk = 32 // rows that one query returns at most
@@ -143,6 +143,15 @@ func (e *eventSearch) prepare() {
 			e.markers = append(e.markers, string(appendText([]byte{'{'}, m.key, m.text))[1:])
 		}
 	}
+	for _, m := range []struct {
+		key string
+		is  bool
+		n   int64
+	}{{keyOutcome, e.Outcome != 0, int64(e.Outcome)}, {keyVerdict, len(e.Verdicts) == 1 && e.Verdicts[0] != 0, first(e.Verdicts)}} {
+		if m.is {
+			e.markers = append(e.markers, m.key+strconv.FormatInt(m.n, 10))
+		}
+	}
 	e.source = lower(e.Source)
 	quoted := appendQuoted(nil, e.source)
 	e.part = string(quoted[1 : len(quoted)-1])
@@ -155,6 +164,13 @@ func (e *eventSearch) prepare() {
 	}
 	e.byOutcome = e.Outcome != 0 || e.Stage != "" || e.AtFault
 	e.outcomes = make(map[int64]bool)
+}
+
+func first(list []auth.Verdict) int64 {
+	if len(list) == 0 {
+		return 0
+	}
+	return int64(list[0])
 }
 
 // wants reports whether an outcome matches.
@@ -185,8 +201,14 @@ func lowerOctet[T byte | rune](c T) T {
 
 // holdsLower reports whether s holds part, whose letters are small, in any case.
 func holdsLower(s, part string) bool {
+	if part == "" {
+		return true
+	}
 	for i := 0; i+len(part) <= len(s); i++ {
-		n := 0
+		if lowerOctet(s[i]) != part[0] {
+			continue
+		}
+		n := 1
 		for n < len(part) && lowerOctet(s[i+n]) == part[n] {
 			n++
 		}
@@ -288,7 +310,6 @@ func (e *eventSearch) bySubject(ctx context.Context) error {
 	for !e.done() {
 		at := e.high / segment
 		var body string
-		e.spend(0)
 		err := index.QueryRowContext(ctx, at, e.Subject).Scan(&body)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
@@ -297,6 +318,7 @@ func (e *eventSearch) bySubject(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		was := e.budget
 		for _, seq := range slices.Backward(numbers) {
 			if seq > e.high {
 				continue
@@ -320,8 +342,13 @@ func (e *eventSearch) bySubject(ctx context.Context) error {
 				return err
 			}
 		}
-		if !e.done() {
-			e.high = max(e.low, at*segment-1)
+		if e.done() {
+			break
+		}
+		// Whatever is left of the budget, a search goes on by one step at least.
+		e.high = max(e.low, at*segment-1)
+		if e.budget == was {
+			e.spend(0) // for the look into the index
 		}
 	}
 	return nil

@@ -713,6 +713,7 @@ func (brokenReader) Read([]byte) (int, error) { return 0, errors.New("broken pip
 func TestRewrap(t *testing.T) {
 	r := newRig(t, Options{})
 	addAccounts(t, r.store, 3)
+	addCeremony(t, r.store, "c1")
 	mac := r.store.MAC("test")([]byte("x"))
 	old, other := r.options.KEK, newKEK(t)
 	if err := r.store.Rewrap(context.Background(), other); err != nil {
@@ -735,6 +736,7 @@ func TestRewrap(t *testing.T) {
 	if f := mustSnapshot(t, s, query(1)); len(f.Authenticators) != 2 {
 		t.Errorf("facts = %+v", f)
 	}
+	wantBody(t, s, "c1")
 	if s.MAC("test")([]byte("x")) != mac {
 		t.Error("the keyed hash changed with the key file; pseudonyms would")
 	}

@@ -67,6 +67,19 @@ func TestReleasedDatabases(t *testing.T) {
 	}
 }
 
+// tallied returns how many events are counted.
+func tallied(t *testing.T, s *Store) (n int64) {
+	t.Helper()
+	list, err := s.Tallies(context.Background(), time.Time{}, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tally := range list {
+		n += tally.Count
+	}
+	return n
+}
+
 func upgrade(t *testing.T, o Options) {
 	const (
 		before  = 9 // events of the release
@@ -92,6 +105,20 @@ func upgrade(t *testing.T, o Options) {
 	}
 	if c := s.Settings().Client("nas"); c == nil || string(c.Secrets[0]) != "a shared secret of 0001" || c.Origin != auth.OriginCalling {
 		t.Errorf("client nas = %+v", c)
+	}
+	if f := facts("alice"); f.Account.Role != "" {
+		t.Errorf("alice has the role %q", f.Account.Role)
+	}
+	if c := s.Settings().Client("nas"); c.Origins != nil {
+		t.Errorf("client nas has the origins %q", c.Origins)
+	}
+	if list, err := s.Acts(ctx, 0, 1); err != nil || len(list) != 1 || list[0].Before != "" || list[0].After != "" {
+		t.Errorf("acts = %+v, %v", list, err)
+	}
+	// The tally begins with the upgrade, the search finds everything.
+	uncounted := before - tallied(t, s)
+	if page, err := s.SearchEvents(ctx, admin.EventSearch{Until: time.Unix(1<<40, 0)}); err != nil || len(page.Events) != before || page.Next != 0 {
+		t.Errorf("SearchEvents = %d events, next %d, %v; want %d", len(page.Events), page.Next, err, before)
 	}
 	if c := mustVerify(t, s); c.Broken != "" || c.First != 1 || c.Last != before || c.Before != before || c.Head.Hash != nil {
 		t.Errorf("Verify = %+v; all events stand before the chain", c)
@@ -152,6 +179,18 @@ func upgrade(t *testing.T, o Options) {
 		if s, err = Open(ctx, o); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if c := mustVerify(t, s); tallied(t, s)+uncounted != int64(c.Last) {
+		t.Errorf("%d events are counted of %d; %d stood there before", tallied(t, s), c.Last, uncounted)
+	}
+	addCeremony(t, s, "c1")
+	wantBody(t, s, "c1")
+	owner := func(a *auth.Account) error { a.Role = admin.Owner; return nil }
+	if err := s.Apply(ctx, admin.Act{Time: epoch, Action: "x"}, admin.UpdateAccount{ID: facts("alice").Account.ID, Update: owner}); err != nil {
+		t.Fatal(err)
+	}
+	if f := facts("alice"); f.Account.Role != admin.Owner {
+		t.Errorf("alice has the role %q", f.Account.Role)
 	}
 	// Events of both times can go, and the rest is proven from there on.
 	for _, before := range []time.Time{time.Unix(1795368455, 0), time.Unix(openAge*30+1, 0)} {

@@ -19,7 +19,7 @@ export const open: Place[] = [
   { name: "enrol", path: "/enrol" },
   { name: "set-up", path: "/set-up" },
   { name: "reference-api", path: "/reference/api" },
-  { name: "nowhere", path: "/no-such-page" },
+  { name: "nowhere", path: "/portal/no-such-page" },
 ];
 
 /** Pages of the portal. */

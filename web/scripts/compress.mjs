@@ -45,7 +45,8 @@ for (const key of [entry, ...frames]) {
   const all = new Set(start);
   for (const k of reach(key)) all.add(k);
   // Console pages stand in the console's frame.
-  if (key.startsWith("src/console/")) for (const f of frames) if (/console\/(frame|index|routes)\./.test(f)) for (const k of reach(f)) all.add(k);
+  if (key.startsWith("src/console/"))
+    for (const f of frames) if (/console\/(frame|index|routes)\./.test(f)) for (const k of reach(f)) all.add(k);
   let gz = 0;
   let br = 0;
   for (const k of all) {
@@ -60,7 +61,9 @@ for (const key of [entry, ...frames]) {
 rows.sort((a, b) => b["gzip kB"] - a["gzip kB"]);
 console.table(rows);
 const total = Object.entries(sizes).reduce((n, [, s]) => n + s.br, 0);
-console.log(`${Object.keys(sizes).length} assets, ${(total / 1000).toFixed(0)} kB brotli; index.html ${statSync(join(dist, "index.html")).size} octets`);
+console.log(
+  `${Object.keys(sizes).length} assets, ${(total / 1000).toFixed(0)} kB brotli; index.html ${statSync(join(dist, "index.html")).size} octets`,
+);
 rmSync(join(dist, "manifest.json"));
 if (tooBig) {
   console.error(`a page needs more than ${limit / 1000} kB of compressed script`);

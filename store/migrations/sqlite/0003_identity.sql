@@ -16,7 +16,7 @@
 ALTER TABLE account ADD COLUMN role TEXT NOT NULL DEFAULT '';
 
 -- For searches. All are of few rows, or hold no more than what they ask for.
-CREATE INDEX account_role ON account (role, name) WHERE role <> '';
+CREATE INDEX account_role ON account (name) WHERE role <> '';
 CREATE INDEX account_blocked ON account (name) WHERE blocked;
 CREATE INDEX account_disabled ON account (name) WHERE NOT enabled;
 CREATE INDEX authenticator_factor ON authenticator (account, factor);

@@ -155,9 +155,12 @@ function Block({ text }: { text: string }) {
   const { t } = useTranslation();
   return (
     <div className="sp-secret" style={{ alignItems: "flex-start" }}>
-      <pre style={{ margin: 0, overflowX: "auto", minWidth: 0 }} tabIndex={0} aria-label={t("apiref.example")}>
-        <code>{text}</code>
-      </pre>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls sideways, so it must be reachable by keyboard */}
+      <section className="sp-code" aria-label={t("apiref.example")} tabIndex={0}>
+        <pre>
+          <code>{text}</code>
+        </pre>
+      </section>
       <CopyButton value={text} />
     </div>
   );

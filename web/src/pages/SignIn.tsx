@@ -81,6 +81,7 @@ export function SignInForm({ client, returnTo, name: given, onDone }: SignInForm
   const [error, setError] = useState<unknown>();
   const [busy, setBusy] = useState<"passkey" | "password" | "code">();
   const stop = useRef<HTMLDivElement>(null);
+  const secret = useRef<HTMLInputElement>(null);
 
   useEffect(() => {
     if (refused) stop.current?.focus();
@@ -130,8 +131,10 @@ export function SignInForm({ client, returnTo, name: given, onDone }: SignInForm
     if (asked) {
       const body = { client, name: name.trim(), state: asked.state ?? "", code: code.trim(), return_to: returnTo };
       void run("code", () => got(api.POST("/v1/sign-in/continue", { body })));
-    } else if (onlyPasskey || !password) {
+    } else if (onlyPasskey) {
       void run("passkey", () => first({ passkey: true }));
+    } else if (!password) {
+      secret.current?.focus();
     } else {
       void run("password", () => first({ password }));
     }
@@ -213,8 +216,10 @@ export function SignInForm({ client, returnTo, name: given, onDone }: SignInForm
           size="md"
           leftSection={<IconKey size={18} aria-hidden />}
           loading={busy === "passkey"}
-          disabled={!name.trim()}
-          onClick={onlyPasskey ? undefined : () => void run("passkey", () => first({ passkey: true }))}
+          onClick={(e) => {
+            if (onlyPasskey || !e.currentTarget.form?.reportValidity()) return;
+            void run("passkey", () => first({ passkey: true }));
+          }}
         >
           {t("signin.withPasskey")}
         </Button>
@@ -228,11 +233,12 @@ export function SignInForm({ client, returnTo, name: given, onDone }: SignInForm
             <PasswordInput
               label={t("signin.password")}
               autoComplete="current-password"
+              ref={secret}
               value={password}
               visibilityToggleButtonProps={{ "aria-label": t("signin.showPassword") }}
               onChange={(e) => setPassword(e.currentTarget.value)}
             />
-            <Button type="submit" size="md" variant="default" loading={busy === "password"} disabled={!name.trim() || !password}>
+            <Button type="submit" size="md" variant="default" loading={busy === "password"}>
               {t("signin.withPassword")}
             </Button>
             {client === "portal" ? (

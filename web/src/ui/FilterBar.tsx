@@ -37,7 +37,9 @@ function Typed({ field, value, onChange }: { field: FilterField; value: string; 
       value={text}
       type={field.kind === "search" ? "search" : "text"}
       leftSection={field.kind === "search" ? <IconSearch size={16} aria-hidden /> : undefined}
-      rightSection={text ? <CloseButton size="sm" aria-label={t("ui.filter.clearOne", { field: field.label })} onClick={() => set("")} /> : undefined}
+      rightSection={
+        text ? <CloseButton size="sm" aria-label={t("ui.filter.clearOne", { field: field.label })} onClick={() => set("")} /> : undefined
+      }
       onChange={(e) => set(e.currentTarget.value)}
     />
   );

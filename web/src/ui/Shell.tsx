@@ -1,5 +1,14 @@
-import { ActionIcon, Burger, Drawer, Menu, Text, Title, VisuallyHidden } from "@mantine/core";
-import { type MantineColorScheme, useMantineColorScheme } from "@mantine/core";
+import {
+  ActionIcon,
+  Burger,
+  Drawer,
+  type MantineColorScheme,
+  Menu,
+  Text,
+  Title,
+  useMantineColorScheme,
+  VisuallyHidden,
+} from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { IconCheck, IconDeviceDesktop, IconLogout, IconMoon, IconSettings, IconSun, IconUserCircle } from "@tabler/icons-react";
 import { Link, useRouterState } from "@tanstack/react-router";
@@ -10,7 +19,7 @@ import { chooseLanguage, type Language, languages } from "~/i18n";
 /** The sign of the product. */
 export function Brand({ area, to = "/" }: { area?: string; to?: string }) {
   return (
-    <Link to={to} className="sp-brand">
+    <Link to={to} className="sp-brand" activeOptions={{ exact: true }}>
       <svg viewBox="0 0 32 32" width="28" height="28" aria-hidden="true">
         <rect width="32" height="32" rx="7" fill="#0e666d" />
         <path d="M6 26V15a10 10 0 0 1 20 0v11h-4V15a6 6 0 0 0-12 0v11z" fill="#fff" />
@@ -109,7 +118,7 @@ export function Frame(props: FrameProps) {
   const path = useRouterState({ select: (s) => s.location.pathname });
   // biome-ignore lint/correctness/useExhaustiveDependencies: going somewhere closes the drawer
   useEffect(() => drawer.close(), [path]);
-  const nav = props.nav?.length ? <Navigation groups={props.nav} path={path} /> : null;
+  const nav = props.nav?.length ? <Navigation groups={props.nav} /> : null;
   return (
     <div className="sp-frame" data-plain={nav ? undefined : true}>
       <SkipLink />
@@ -168,23 +177,21 @@ export function Frame(props: FrameProps) {
   );
 }
 
-function Navigation({ groups, path }: { groups: NavGroup[]; path: string }) {
+function Navigation({ groups }: { groups: NavGroup[] }) {
   return groups.map((g) => (
     <div key={g.title ?? g.items[0]?.to}>
       {g.title ? <div className="sp-nav-title">{g.title}</div> : null}
       <ul className="sp-nav-group">
-        {g.items.map((i) => {
-          const here = path === i.to || (!i.exact && path.startsWith(`${i.to}/`));
-          return (
-            <li key={i.to}>
-              <Link to={i.to} className="sp-nav-link" aria-current={here ? "page" : undefined}>
-                <i.icon size={18} aria-hidden />
-                {i.label}
-                {i.extra ? <span className="sp-nav-extra">{i.extra}</span> : null}
-              </Link>
-            </li>
-          );
-        })}
+        {g.items.map((i) => (
+          <li key={i.to}>
+            {/* The link says by itself whether it is the current page. */}
+            <Link to={i.to} className="sp-nav-link" activeOptions={{ exact: i.exact ?? false, includeSearch: false }}>
+              <i.icon size={18} aria-hidden />
+              {i.label}
+              {i.extra ? <span className="sp-nav-extra">{i.extra}</span> : null}
+            </Link>
+          </li>
+        ))}
       </ul>
     </div>
   ));
@@ -193,6 +200,7 @@ function Navigation({ groups, path }: { groups: NavGroup[]; path: string }) {
 function SkipLink() {
   const { t } = useTranslation();
   return (
+    // biome-ignore lint/a11y/useValidAnchor: a link to a place on this page, which the router must not take for its own
     <a
       className="sp-skip"
       href="#main"
@@ -250,7 +258,14 @@ export function Page({ title, lead, actions, children, before }: PageProps) {
 }
 
 /** A page with one thing in its middle: sign-in, set-up, enrolment. */
-export function CentrePage({ title, lead, area, wide, children, above }: Omit<PageProps, "actions" | "before"> & { area?: string; wide?: boolean; above?: ReactNode }) {
+export function CentrePage({
+  title,
+  lead,
+  area,
+  wide,
+  children,
+  above,
+}: Omit<PageProps, "actions" | "before"> & { area?: string; wide?: boolean; above?: ReactNode }) {
   const heading = useArrival(title);
   return (
     <div className="sp-centre">

@@ -1,7 +1,7 @@
 import { Tooltip } from "@mantine/core";
 import { useSyncExternalStore } from "react";
 import { useTranslation } from "react-i18next";
-import { full, relative, short, utc } from "./time";
+import { date, full, relative, short, utc } from "./time";
 
 // One clock for the page, so that a thousand rows are one timer.
 let now = new Date();
@@ -37,8 +37,8 @@ export function useNow(): Date {
 
 interface TimeProps {
   value: string | undefined | null;
-  /** short: the time, with the date if it was not today. relative: "3 minutes ago". full: date, time and seconds. */
-  as?: "short" | "relative" | "full";
+  /** short: the time, with the date if it was not today. relative: "3 minutes ago". full: date, time and seconds. date: the day. */
+  as?: "short" | "relative" | "full" | "date";
   /** What is said if there is no time. */
   none?: string;
 }
@@ -51,7 +51,14 @@ export function Time({ value, as = "short", none = "–" }: TimeProps) {
   if (Number.isNaN(at.getTime()) || at.getUTCFullYear() <= 1) return <>{none}</>;
   const l = i18n.language;
   const zoned = full(at, l);
-  const text = as === "full" ? zoned : as === "relative" ? (relative(at, clock, l) ?? short(at, clock, l)) : short(at, clock, l);
+  const text =
+    as === "full"
+      ? zoned
+      : as === "date"
+        ? date(at, l)
+        : as === "relative"
+          ? (relative(at, clock, l) ?? short(at, clock, l))
+          : short(at, clock, l);
   return (
     <Tooltip label={`${zoned} · ${utc(at)}`}>
       <time className="sp-time" dateTime={at.toISOString()}>

@@ -11,7 +11,9 @@ export function Timeline({ steps }: { steps: Step[] }) {
       {steps.map((s, i) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: a stage may come twice, and lines never move
         <li key={`${i}${s.stage}`} data-failed={!s.ok || undefined}>
-          <span className="sp-trace-dot">{s.ok ? <IconCheck size={16} stroke={2.5} aria-hidden /> : <IconX size={16} stroke={2.5} aria-hidden />}</span>
+          <span className="sp-trace-dot">
+            {s.ok ? <IconCheck size={16} stroke={2.5} aria-hidden /> : <IconX size={16} stroke={2.5} aria-hidden />}
+          </span>
           <span className="sp-trace-stage">
             {t(`ui.stage.${s.stage}`, { defaultValue: s.stage })}
             <span className="sp-hidden">{s.ok ? t("ui.trace.ok") : t("ui.trace.failed")}</span>

@@ -118,7 +118,7 @@ export function Reference({ value, big }: { value: string; big?: boolean }) {
           <Text size="sm" c="dimmed">
             {t("ui.reference.name")}
           </Text>
-          <code aria-label={`${t("ui.reference.name")} ${value.split("").join(" ")}`}>{value}</code>
+          <code>{value}</code>
         </div>
         <CopyButton wide value={value} label={t("ui.reference.copy")} />
       </div>
@@ -180,19 +180,22 @@ export function ProblemNote({ error, onRetry, title }: { error: unknown; onRetry
   }
   const p = toProblem(error);
   const kind = p.type.replace("/problems/", "");
-  const detail = p.detail ? t(`says¦${p.detail}`, { defaultValue: p.detail, keySeparator: "¦", nsSeparator: "§" }) : undefined;
+  const said = (text: string) => t(`says¦${text}`, { defaultValue: text, keySeparator: "¦", nsSeparator: "§" });
+  const foreign = (text: string, shown: string) => (text === shown && i18n.language !== "en" ? "en" : undefined);
+  const detail = p.detail ? said(p.detail) : undefined;
+  const hint = p.hint ? said(p.hint) : undefined;
   const heading = title ?? t(`ui.problem.kind.${kind}`, { defaultValue: t("ui.problem.title") });
   return (
     <Alert color="red" icon={<IconAlertTriangle aria-hidden />} role="alert" title={heading}>
       {kind === "unreachable" ? <Text size="sm">{t("ui.problem.unreachable")}</Text> : null}
       {detail ? (
-        <Text size="sm" lang={detail === p.detail && i18n.language !== "en" ? "en" : undefined}>
+        <Text size="sm" lang={foreign(p.detail ?? "", detail)}>
           {sentence(detail)}
         </Text>
       ) : null}
-      {p.hint ? (
-        <Text size="sm" mt={4} lang={i18n.language === "en" ? undefined : "en"}>
-          {sentence(p.hint)}
+      {hint ? (
+        <Text size="sm" mt={4} lang={foreign(p.hint ?? "", hint)}>
+          {sentence(hint)}
         </Text>
       ) : null}
       {p.errors?.map((e) => (

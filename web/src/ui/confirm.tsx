@@ -1,6 +1,5 @@
 import { Button, Group, List, Modal, Stack, Text, TextInput } from "@mantine/core";
-import { type ReactNode, useSyncExternalStore } from "react";
-import { useState } from "react";
+import { type ReactNode, useState, useSyncExternalStore } from "react";
 import { useTranslation } from "react-i18next";
 
 export interface Confirmation {
@@ -55,7 +54,12 @@ function Question({ c }: { c: NonNullable<typeof current> }) {
   const [typed, setTyped] = useState("");
   const ready = !c.typed || typed.trim() === c.typed;
   return (
-    <Modal opened onClose={() => c.answer(false)} title={<Text fw={650}>{c.title}</Text>} closeButtonProps={{ "aria-label": t("ui.close") }}>
+    <Modal
+      opened
+      onClose={() => c.answer(false)}
+      title={<Text fw={650}>{c.title}</Text>}
+      closeButtonProps={{ "aria-label": t("ui.close") }}
+    >
       <form
         onSubmit={(e) => {
           e.preventDefault();

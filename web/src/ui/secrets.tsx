@@ -37,7 +37,17 @@ export function SecretOnce({ label, value, note }: { label: string; value: strin
 }
 
 /** A sheet of recovery codes. onDone is called once its owner says that it is kept. */
-export function RecoveryCodes({ codes, account, onDone, doneLabel }: { codes: string[]; account: string; onDone?: () => void; doneLabel?: string }) {
+export function RecoveryCodes({
+  codes,
+  account,
+  onDone,
+  doneLabel,
+}: {
+  codes: string[];
+  account: string;
+  onDone?: () => void;
+  doneLabel?: string;
+}) {
   const { t } = useTranslation();
   const [kept, setKept] = useState(false);
   const text = `${t("ui.codes.file", { account })}\n\n${codes.join("\n")}\n`;

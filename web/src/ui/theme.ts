@@ -5,6 +5,7 @@ import {
   Button,
   type CSSVariablesResolver,
   createTheme,
+  Drawer,
   type MantineColorsTuple,
   Modal,
   PasswordInput,
@@ -78,8 +79,22 @@ const blue: MantineColorsTuple = [
   "#10336a",
 ];
 
+// Greys of the dark theme, with a trace of the product's hue.
+const dark: MantineColorsTuple = [
+  "#d3dade",
+  "#a9b3bc",
+  "#87929c",
+  "#5c6872",
+  "#3c4750",
+  "#2d363d",
+  "#20272c",
+  "#171c20",
+  "#12171a",
+  "#0d1113",
+];
+
 export const theme = createTheme({
-  colors: { gate, red, amber, yellow: amber, orange: amber, green, teal: green, blue },
+  colors: { dark, gate, red, amber, yellow: amber, orange: amber, green, teal: green, blue },
   primaryColor: "gate",
   primaryShade: { light: 7, dark: 6 },
   fontFamily: 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", sans-serif',
@@ -101,7 +116,16 @@ export const theme = createTheme({
     Anchor: Anchor.extend({ defaultProps: { underline: "hover" } }),
     Badge: Badge.extend({ defaultProps: { variant: "light", tt: "none", fw: 600 } }),
     Button: Button.extend({ defaultProps: { radius: "md" } }),
-    Modal: Modal.extend({ defaultProps: { centered: true, radius: "lg", overlayProps: { backgroundOpacity: 0.45 } } }),
+    // Their <header> is the dialog's, not the page's: it must not be a landmark of its own.
+    Modal: Modal.extend({
+      defaultProps: {
+        centered: true,
+        radius: "lg",
+        overlayProps: { backgroundOpacity: 0.45 },
+        attributes: { header: { role: "presentation" } },
+      },
+    }),
+    Drawer: Drawer.extend({ defaultProps: { attributes: { header: { role: "presentation" } } } }),
     PasswordInput: PasswordInput.extend({ defaultProps: { size: "md" } }),
     Select: Select.extend({ defaultProps: { allowDeselect: false, checkIconPosition: "right" } }),
     TextInput: TextInput.extend({ defaultProps: {} }),
@@ -137,6 +161,18 @@ export const variables: CSSVariablesResolver = () => ({
     "--mantine-color-placeholder": "#939da7",
     "--mantine-color-error": "var(--mantine-color-red-3)",
     "--mantine-color-anchor": "var(--mantine-color-gate-3)",
+    "--mantine-color-red-light": "#3a2024",
+    "--mantine-color-red-light-color": "#ffbdbd",
+    "--mantine-color-amber-light": "#352b17",
+    "--mantine-color-amber-light-color": "#fad88f",
+    "--mantine-color-yellow-light": "#352b17",
+    "--mantine-color-yellow-light-color": "#fad88f",
+    "--mantine-color-green-light": "#1a3022",
+    "--mantine-color-green-light-color": "#a9e0b5",
+    "--mantine-color-blue-light": "#1a2a42",
+    "--mantine-color-blue-light-color": "#b3cff9",
+    "--mantine-color-gate-light": "#17343a",
+    "--mantine-color-gate-light-color": "#abdadd",
     "--mantine-color-text": "#e4e9ed",
     "--mantine-color-body": "#171c20",
     "--mantine-color-default": "#20272c",

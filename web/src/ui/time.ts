@@ -46,14 +46,20 @@ export function short(at: Date, now: Date, language: string, timeZone?: string):
   }).format(at);
 }
 
+/** The day alone. */
+export function date(at: Date, language: string, timeZone?: string): string {
+  return new Intl.DateTimeFormat(language, { year: "numeric", month: "short", day: "numeric", timeZone }).format(at);
+}
+
 /** The same moment as logs write it. */
 export function utc(at: Date): string {
   return `${at.toISOString().slice(0, 19).replace("T", " ")} UTC`;
 }
 
-/** How long something took: "0.4 ms", "38 ms", "1.2 s", "2 min 5 s". */
+/** How long something took: "41 µs", "2.4 ms", "38 ms", "1.2 s", "2 min 5 s". */
 export function duration(microseconds: number, language: string): string {
   const n = (value: number, digits: number) => new Intl.NumberFormat(language, { maximumFractionDigits: digits }).format(value);
+  if (microseconds < 1000) return `${n(microseconds, 0)} µs`;
   const ms = microseconds / 1000;
   if (ms < 10) return `${n(ms, 1)} ms`;
   if (ms < 1000) return `${n(ms, 0)} ms`;

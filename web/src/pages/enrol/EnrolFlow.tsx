@@ -50,7 +50,9 @@ export function EnrolFlow({ me, onLeave, onDone, doneLabel }: EnrolFlowProps) {
   if (enrolled) {
     return (
       <Part title={t("enrol.done.title")} icon={<IconCircleCheck size={34} color="var(--sp-ok)" aria-hidden />}>
-        <Text mb="lg">{t("enrol.done.what", { name: enrolled.authenticator.label || t(`ui.factor.${enrolled.authenticator.factor}`) })}</Text>
+        <Text mb="lg">
+          {t("enrol.done.what", { name: enrolled.authenticator.label || t(`ui.factor.${enrolled.authenticator.factor}`) })}
+        </Text>
         <Group>
           <Button type="button" onClick={onDone}>
             {doneLabel}
@@ -146,9 +148,11 @@ interface MethodProps {
 function Back({ onBack }: { onBack: () => void }) {
   const { t } = useTranslation();
   return (
-    <Button type="button" variant="subtle" color="gray" leftSection={<IconArrowLeft size={16} aria-hidden />} onClick={onBack}>
-      {t("enrol.other")}
-    </Button>
+    <div>
+      <Button type="button" variant="subtle" color="gray" leftSection={<IconArrowLeft size={16} aria-hidden />} onClick={onBack}>
+        {t("enrol.other")}
+      </Button>
+    </div>
   );
 }
 
@@ -242,7 +246,11 @@ function CodeTest(props: { ceremony?: string; label: string; help: string; two?:
     setBusy(true);
     setError(undefined);
     try {
-      const body = { ceremony: props.ceremony, code: code.replace(/\s/g, ""), ...(second ? { second_code: second.replace(/\s/g, "") } : {}) };
+      const body = {
+        ceremony: props.ceremony,
+        code: code.replace(/\s/g, ""),
+        ...(second ? { second_code: second.replace(/\s/g, "") } : {}),
+      };
       props.onDone(await got(api.POST("/v1/me/enrolments/confirm", { body })));
     } catch (x) {
       setError(x);
@@ -300,7 +308,9 @@ function Passkey({ onBack, onDone }: MethodProps) {
     setBusy(true);
     setError(undefined);
     try {
-      const begun = await got(api.POST("/v1/me/enrolments", { body: { kind: "passkey", ...(label.trim() ? { label: label.trim() } : {}) } }));
+      const begun = await got(
+        api.POST("/v1/me/enrolments", { body: { kind: "passkey", ...(label.trim() ? { label: label.trim() } : {}) } }),
+      );
       const registration = await makePasskey(begun.options);
       onDone(await got(api.POST("/v1/me/enrolments/confirm", { body: { ceremony: begun.ceremony, registration } })));
     } catch (x) {

@@ -1,4 +1,4 @@
-import { Button } from "@mantine/core";
+import { Button, Text } from "@mantine/core";
 import { IconHistory } from "@tabler/icons-react";
 import { useInfiniteQuery, useMutation, useQueryClient } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
@@ -45,9 +45,18 @@ export function HistoryPage() {
   const columns: Column<MyEvent>[] = [
     { key: "time", label: t("portal.history.time"), nowrap: true, cell: (e) => <Time value={e.time} /> },
     { key: "app", label: t("portal.history.application"), primary: true, cell: (e) => applicationName(e, t) },
-    { key: "verdict", label: t("portal.history.result"), nowrap: true, cell: (e) => <Verdict verdict={e.verdict} /> },
-    { key: "what", label: t("portal.history.message"), cell: (e) => said(e.message) },
-    { key: "factor", label: t("portal.history.factor"), cell: (e) => factor(e.factor) },
+    {
+      key: "verdict",
+      label: t("portal.history.result"),
+      cell: (e) => (
+        <>
+          <Verdict verdict={e.verdict} />
+          <Text size="sm" c="dimmed" maw="22rem">
+            {e.verdict === "accept" ? factor(e.factor) : said(e.message)}
+          </Text>
+        </>
+      ),
+    },
     { key: "from", label: t("portal.history.from"), cell: (e) => e.from || e.source || "–" },
     { key: "ref", label: t("ui.reference.name"), nowrap: true, cell: (e) => <Reference value={e.reference} /> },
     {

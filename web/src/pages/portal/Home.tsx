@@ -114,9 +114,11 @@ function Method({ a, last }: { a: AuthenticatorView; last: boolean }) {
           {isDefault ? <Badge>{t("portal.methods.default")}</Badge> : null}
         </Group>
         <Text size="sm" c="dimmed">
-          {[a.label ? factor(kind) : undefined, a.serial ? t("portal.methods.serial", { serial: a.serial }) : undefined].filter(Boolean).join(" · ")}
+          {[a.label ? factor(kind) : undefined, a.serial ? t("portal.methods.serial", { serial: a.serial }) : undefined]
+            .filter(Boolean)
+            .join(" · ")}
           {a.label || a.serial ? " · " : ""}
-          {t("portal.methods.since")} <Time value={a.created} />
+          {t("portal.methods.since")} <Time value={a.created} as="date" />
           {a.used_at ? (
             <>
               {" · "}
@@ -167,7 +169,12 @@ function Rename({ a, onClose }: { a: AuthenticatorView; onClose: () => void }) {
     save.mutate();
   };
   return (
-    <Modal opened onClose={onClose} title={<Text fw={650}>{t("portal.rename.title")}</Text>} closeButtonProps={{ "aria-label": t("ui.close") }}>
+    <Modal
+      opened
+      onClose={onClose}
+      title={<Text fw={650}>{t("portal.rename.title")}</Text>}
+      closeButtonProps={{ "aria-label": t("ui.close") }}
+    >
       <form onSubmit={submit}>
         <Stack>
           <ProblemNote error={save.error} />
@@ -237,7 +244,15 @@ function Recovery({ me, hasSecond }: { me: Me; hasSecond: boolean }) {
         </Text>
       )}
       {codes ? (
-        <Modal opened size="lg" onClose={() => {}} withCloseButton={false} closeOnEscape={false} closeOnClickOutside={false} title={<Text fw={650}>{t("portal.codes.title")}</Text>}>
+        <Modal
+          opened
+          size="lg"
+          onClose={() => {}}
+          withCloseButton={false}
+          closeOnEscape={false}
+          closeOnClickOutside={false}
+          title={<Text fw={650}>{t("portal.codes.title")}</Text>}
+        >
           <RecoveryCodes
             codes={codes}
             account={me.name}

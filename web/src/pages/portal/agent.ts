@@ -1,7 +1,7 @@
 /** "Firefox · Windows" out of what a browser calls itself; "" if nothing in it is known. */
 export function browserOf(agent: string): string {
   const browsers: [RegExp, string][] = [
-    [/\bEdgA?\//, "Edge"],
+    [/\bEdg(e|A|iOS)?\//, "Edge"],
     [/\bOPR\//, "Opera"],
     [/\bFirefox\/|\bFxiOS\//, "Firefox"],
     [/\bChrom(e|ium)\/|\bCriOS\//, "Chrome"],

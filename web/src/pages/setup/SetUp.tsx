@@ -9,9 +9,9 @@ import { CentrePage, Loading, makePasskey, PasskeyError, PasskeyNote, ProblemNot
 import { InsecureNote, PasswordFields } from "../enrol/EnrolFlow";
 import { takeFragment } from "../enrol/secret";
 import { SignInForm } from "../SignIn";
-import { ApplicationStep, ClientStep, PersonStep } from "./Things";
 import { done, next, type Standing, type StepName, steps } from "./progress";
 import { TestStep } from "./Test";
+import { ApplicationStep, ClientStep, PersonStep } from "./Things";
 
 /**
  * First set-up: from the link that the server printed to a login that works.
@@ -38,7 +38,11 @@ export function SetUpPage() {
   const people = useApi("/v1/accounts", { params: { query: { limit: 2 } } }, on);
   const radius = clients.data?.items.filter((c) => (c.door ?? "radius") === "radius") ?? [];
   const firstClient = client ?? radius[0]?.name;
-  const logins = useApi("/v1/events", { params: { query: { limit: 1, client: firstClient } } }, { enabled: signedIn && firstClient !== undefined });
+  const logins = useApi(
+    "/v1/events",
+    { params: { query: { limit: 1, client: firstClient } } },
+    { enabled: signedIn && firstClient !== undefined },
+  );
 
   if (config.error) {
     return (
@@ -76,8 +80,9 @@ export function SetUpPage() {
       onGo={signedIn && !codes ? (s) => (s === "owner" || s === "signin" ? undefined : go(s)) : undefined}
     />
   );
+  const step = codes ? "codes" : now;
   const frame = (content: ReactNode) => (
-    <CentrePage wide title={t(`setup.${now}.title`)} lead={t(`setup.${now}.lead`)} key={now} above={progress}>
+    <CentrePage wide title={t(`setup.${step}.title`)} lead={t(`setup.${step}.lead`)} key={step} above={progress}>
       {content}
       {signedIn && !codes ? (
         <Text size="sm" c="dimmed" mt="xl">
@@ -142,7 +147,12 @@ export function SetUpPage() {
       return frame(<PersonStep mayInvite={can(session.data, "account.invite")} onDone={() => after("person")} />);
     case "test":
       return frame(
-        <TestStep clients={radius.map((c) => c.name)} client={firstClient} onClient={setClient} onDone={() => void navigate({ to: "/console" })} />,
+        <TestStep
+          clients={radius.map((c) => c.name)}
+          client={firstClient}
+          onClient={setClient}
+          onDone={() => void navigate({ to: "/console" })}
+        />,
       );
   }
 }
@@ -230,7 +240,13 @@ function OwnerStep({ token, onDone }: { token: string; onDone: (name: string, co
           {t("setup.owner.passkey")}
         </Text>
         <Group>
-          <Button type="submit" size="md" loading={busy} leftSection={<IconKey size={18} aria-hidden />} disabled={!name.trim() || !first || !second}>
+          <Button
+            type="submit"
+            size="md"
+            loading={busy}
+            leftSection={<IconKey size={18} aria-hidden />}
+            disabled={!name.trim() || !first || !second}
+          >
             {t("setup.owner.do")}
           </Button>
         </Group>

@@ -250,7 +250,8 @@ export function PersonStep({ mayInvite, onDone }: { mayInvite: boolean; onDone: 
                   <CopyButton value={code.code} />
                 </Group>
                 <Text size="sm">
-                  {t("setup.person.codeHow", { address: `${location.origin}/enrol` })} {t("setup.person.until")} <Time value={code.expires} />
+                  {t("setup.person.codeHow", { address: `${location.origin}/enrol` })} {t("setup.person.until")}{" "}
+                  <Time value={code.expires} />
                 </Text>
               </Alert>
             ) : null}
