@@ -513,7 +513,7 @@ func TestSystem(t *testing.T) {
 	}
 	if len(v.Nodes) != 2 || v.Nodes[0].Missing || !v.Nodes[1].Missing || v.Exemptions != 1 || v.Events != 1 || v.Accounts != 2 ||
 		len(v.Settings) != 1 || v.Rewound == nil || !v.Rewound.Equal(noon) {
-		text, _ := json.Marshal(v) //nolint:errcheck // plain data, for the eye
+		text, _ := json.Marshal(v)
 		t.Errorf("the system is %s", text)
 	}
 }

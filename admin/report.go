@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"io"
@@ -392,7 +391,7 @@ func yes(b bool) string {
 // head is set. A cell that a spreadsheet would take for a formula has an
 // apostrophe in front: names and notes of others are in it.
 func (r *Report) WriteCSV(w io.Writer, head bool) error {
-	b := bufio.NewWriter(w)
+	var b strings.Builder
 	line := func(cell func(Column) string) {
 		for i, c := range r.Columns {
 			if i > 0 {
@@ -408,7 +407,8 @@ func (r *Report) WriteCSV(w io.Writer, head bool) error {
 	for _, item := range r.Items {
 		line(func(c Column) string { return item[c.Key] })
 	}
-	return b.Flush() // the error of any write before, too
+	_, err := io.WriteString(w, b.String())
+	return err
 }
 
 // csvCell writes one cell. Quotes keep its line breaks as they are.

@@ -150,11 +150,13 @@ func (s *Settings) Group(name string) *Group { return s.groups[name] }
 // Index prepares the look-ups. A store calls it once, before it hands s out.
 func (s *Settings) Index() *Settings {
 	s.clients = make(map[string]*Client, len(builtin)+len(s.Clients))
-	for i := range builtin {
-		s.clients[builtin[i].Name] = &builtin[i]
-	}
 	for i := range s.Clients {
 		s.clients[s.Clients[i].Name] = &s.Clients[i]
+	}
+	// They come last: a client of a database that is older than they are must
+	// not lend them its own rules.
+	for i := range builtin {
+		s.clients[builtin[i].Name] = &builtin[i]
 	}
 	s.groups = make(map[string]*Group, len(s.Groups))
 	for i := range s.Groups {

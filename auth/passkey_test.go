@@ -229,6 +229,17 @@ func TestNothingRelaxesConsoleAndPortal(t *testing.T) {
 	}
 }
 
+// A client of an older database that happens to be called like one that is built
+// in is judged by what the built-in one asks for.
+func TestBuiltInClientsCannotBeReplaced(t *testing.T) {
+	w := newPasskeyWorld(t)
+	w.Policy(func(s *auth.Settings) {
+		s.Clients = append(s.Clients, auth.Client{ID: "c99", Name: auth.ConsoleClient, Door: "radius", Application: "vpn", Mode: auth.ModeAppend, Password: auth.PasswordNone})
+	})
+	w.Want(w.Try(auth.ConsoleClient, "alice", w.phone.code()), auth.Reject, auth.PasswordMissing)
+	w.Want(w.Try(auth.ConsoleClient, "alice", auth.Password(secret), w.phone.code()), auth.Reject, auth.UserIncomplete)
+}
+
 func TestConsoleNeedsARole(t *testing.T) {
 	w := newPasskeyWorld(t)
 	asked := w.browse(auth.ConsoleClient, "bob", nil, auth.PasskeyWanted{})

@@ -34,7 +34,7 @@ var (
 func TestBrowser(t *testing.T) {
 	node, chromium, radclient := peer(t, "node"), peer(t, "chromium"), peer(t, "radclient")
 	program := withPages(t)
-	s := start(t, setup{Program: program, Local: freePort(t), Config: limitsOf(5, 6)})
+	s := start(t, setup{Program: program, Local: freePort(t), Config: limitsOf(5, 5)})
 	var pages, setUp []string
 	eventually(t, "the server says where its pages are", func() bool {
 		pages = pagesLine.FindStringSubmatch(s.out.String())

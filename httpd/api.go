@@ -476,7 +476,7 @@ func (s *Site) serveAPI(mux *http.ServeMux, w http.ResponseWriter, r *http.Reque
 	}
 	names := allowedMethods(mux, r)
 	if len(names) == 0 {
-		s.refuse(w, r, nothingAt(r))
+		s.refuse(w, r, nothingAt())
 		return
 	}
 	w.Header().Set("Allow", strings.Join(names, ", "))
@@ -486,7 +486,7 @@ func (s *Site) serveAPI(mux *http.ServeMux, w http.ResponseWriter, r *http.Reque
 	})
 }
 
-func nothingAt(*http.Request) error {
+func nothingAt() error {
 	return &Problem{
 		Type: "/problems/no-route", Title: "Nothing here", Status: http.StatusNotFound,
 		Detail: "there is nothing at this address", Hint: "the description of the API is at /v1/openapi.json",

@@ -61,15 +61,6 @@ func diagnosisOperations() []apiOperation {
 	})
 	register := o.register
 	o.register = func(api huma.API, op huma.Operation) {
-		op.RequestBody = &huma.RequestBody{
-			Required: true,
-			Content: map[string]*huma.MediaType{uploadMedia: {Schema: &huma.Schema{
-				Type: huma.TypeObject,
-				Properties: map[string]*huma.Schema{
-					"file": {Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeString, Format: "binary"}, Description: "Parts with a file name, whatever they are called"},
-				},
-			}}},
-		}
 		op.Responses["200"] = &huma.Response{
 			Description: http.StatusText(http.StatusOK),
 			Content: map[string]*huma.MediaType{
@@ -78,6 +69,16 @@ func diagnosisOperations() []apiOperation {
 			},
 		}
 		register(api, op)
+		// After that: huma would take a body that it is told of apart itself.
+		api.OpenAPI().Paths[op.Path].Post.RequestBody = &huma.RequestBody{
+			Required: true,
+			Content: map[string]*huma.MediaType{uploadMedia: {Schema: &huma.Schema{
+				Type: huma.TypeObject,
+				Properties: map[string]*huma.Schema{
+					"file": {Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeString, Format: "binary"}, Description: "Parts with a file name, whatever they are called"},
+				},
+			}}},
+		}
 	}
 	return []apiOperation{o}
 }
@@ -88,7 +89,11 @@ type DiagnosisFields struct {
 	Zone   string `query:"zone" maxLength:"64" doc:"Of times that do not say theirs: Europe/Berlin; left out for UTC"`
 }
 
-var errNoPage = errors.New("httpd: this server was built without pages of diagnoses")
+var errNoPage = &Problem{
+	Type: "/problems/invalid", Title: "Invalid request", Status: http.StatusUnprocessableEntity,
+	Detail: "this server makes no pages of diagnoses", Hint: "ask for JSON",
+	Errors: []FieldError{{"query.format", "only json is answered here"}},
+}
 
 // diagnose reads the files of an upload one after the other, as they come.
 func (c *caller) diagnose(ctx context.Context, zone string) (*diagnose.Report, error) {

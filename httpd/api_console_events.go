@@ -125,7 +125,10 @@ type pace struct {
 
 var usualPace = pace{send: time.Second / 4, beat: 15 * time.Second, check: 15 * time.Second, write: 30 * time.Second}
 
-var errNoFeed = errors.New("httpd: this server was built without a live log")
+var errNoFeed = &Problem{
+	Type: "/problems/not-found", Title: "Not found", Status: http.StatusNotFound,
+	Detail: "this server has no live log", Hint: "ask for /v1/events again and again",
+}
 
 // followEvents answers with a stream of events.
 func followEvents(ctx context.Context, c *caller, q admin.EventQuery, p pace) (*struct{ Body func(huma.Context) }, error) {

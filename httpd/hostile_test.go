@@ -577,9 +577,11 @@ func TestNothingTellsASecret(t *testing.T) {
 		{"POST", "/v1/accounts/edgar/invitations", `{"kind":"link"}`},
 		{"POST", "/v1/accounts/edgar/invitations", `{"kind":"code"}`},
 		{"POST", "/v1/clients", `{"name":"nas2","application":"vpn","source":"192.0.2.2"}`},
-		{"POST", "/v1/clients/nas/rotate", ``},
+		{"POST", "/v1/clients/nas/rotate", `{}`},
+		{"POST", "/v1/rules", `{"name":"everybody"}`},
 		{"POST", "/v1/api-keys", `{"name":"new","permissions":["event.read"]}`},
 		{"POST", "/v1/test-logins", `{"client":"nas","name":"pat","password":"` + townPassword + `"}`},
+		{"POST", "/v1/accounts/pat/bypass", `{"seconds":300,"reason":"a new phone"}`},
 	}
 	for _, m := range made {
 		a := w.ask(m.method, m.path, m.body, console())

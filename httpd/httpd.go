@@ -1,11 +1,18 @@
 // Package httpd is the HTTP edge: the operator API on a unix socket in the data
-// directory, and the health and metrics pages. It translates requests into
-// calls of package admin and results into JSON (RFC 8259), newline-delimited
-// JSON for lists, and problem documents (RFC 9457) for refusals.
+// directory, the health and metrics pages, and what browsers and programs of the
+// network reach: the API below /v1/ and the pages of console and portal. It
+// translates requests into calls of package admin and of the engine, and results
+// into JSON (RFC 8259), newline-delimited JSON for lists on the socket, and
+// problem documents (RFC 9457) for refusals.
 //
-// It hides who may call what. Every route stands in one table (see routes) with
-// the audience it is served to and the permission it needs; an audience is a
-// listener, and a route without either is refused.
+// It hides who may call what. Every route and operation stands in one of two
+// tables (see routes and apiOperations) with the audience it is served to and
+// the permission it needs; one without either is refused, whoever asks. It also
+// hides how browsers are kept safe: cookies, headers, the one spelling of an
+// address, which page may ask, and who is believed to be where.
+//
+// Nothing here decides a login or makes a change: verdicts come from the engine,
+// and a session begins nowhere but behind an accept.
 package httpd
 
 import (

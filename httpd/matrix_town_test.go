@@ -25,6 +25,7 @@ import (
 
 	"sallyport/admin"
 	"sallyport/auth"
+	"sallyport/diagnose"
 	"sallyport/factor/oath"
 	"sallyport/factor/password"
 	"sallyport/factor/recovery"
@@ -32,13 +33,14 @@ import (
 	"sallyport/factor/webauthn/webauthntest"
 	"sallyport/kdf"
 	"sallyport/otp"
+	"sallyport/report"
 	"sallyport/seal"
 	"sallyport/store"
 )
 
 const (
 	townURL      = "https://mfa.example.com"
-	townPassword = "correct horse battery staple"
+	townPassword = "nine lanterns over the harbour"
 	wikiOrigin   = "https://wiki.example.com"
 )
 
@@ -133,7 +135,8 @@ func newTown(t testing.TB) *town {
 	w.site = &Site{
 		Admin: adm, Decide: w.engine.Decide, Keyed: w.store.MAC("requests"), Passkey: passkeys.RequestOptions, URL: townURL,
 		Issuer: "Sallyport", Version: "test", Feed: feed, Log: log, Now: w.time,
-		Health: &Health{Metrics: prometheus.NewRegistry(), Log: log},
+		DiagnosisPage: func(out io.Writer, r *diagnose.Report) error { return report.HTML(out, r, report.Options{}) },
+		Health:        &Health{Metrics: prometheus.NewRegistry(), Log: log},
 	}
 	w.handler, err = w.site.Handler()
 	w.must(err)

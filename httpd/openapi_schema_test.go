@@ -163,7 +163,8 @@ func stringsOf(v any) (all []string) {
 type sampler struct {
 	*apiDescription
 	*rand.Rand
-	names []string // of records that there are
+	names []string            // of records that there are
+	hints map[string][]string // what makes sense in a field of that name
 }
 
 // hostileTexts are what has broken parsers, databases, shells, spreadsheets and
@@ -241,8 +242,11 @@ func (g *sampler) valid(schema any, depth int) any {
 		properties, _ := s["properties"].(map[string]any)
 		required := stringsOf(s["required"])
 		for name, p := range properties {
-			if slices.Contains(required, name) || depth < 4 && g.IntN(2) == 0 {
+			if slices.Contains(required, name) || depth < 4 && g.IntN(3) == 0 {
 				v[name] = g.valid(p, depth+1)
+				if hints := g.hints[name]; len(hints) > 0 && g.IntN(5) > 0 {
+					v[name] = g.hinted(v[name], hints)
+				}
 			}
 		}
 		if inner, ok := s["additionalProperties"].(map[string]any); ok && depth < 4 {
@@ -270,6 +274,20 @@ func (g *sampler) valid(schema any, depth int) any {
 		return g.IntN(2) == 0
 	}
 	return nil
+}
+
+// hinted replaces the texts of a value by what makes sense there.
+func (g *sampler) hinted(v any, hints []string) any {
+	switch v := v.(type) {
+	case string:
+		return hints[g.IntN(len(hints))]
+	case []any:
+		for i := range v {
+			v[i] = g.hinted(v[i], hints)
+		}
+		return v
+	}
+	return v
 }
 
 // bend changes one place of a value so that it nearly is what is described.

@@ -205,9 +205,17 @@ type prober struct {
 func newProber(t testing.TB, seed uint64) *prober {
 	w := newTown(t)
 	p := &prober{w: w, operations: make(map[string]operation)}
-	p.sampler = &sampler{apiDescription: w.description(), Rand: rand.New(rand.NewPCG(seed, 1)), names: []string{
-		"pat", "olga", "victor", "nobody", "vpn", "wiki", "nas", "staff", "one", "all", "oath", "webauthn", "password", "pat-oath", "everybody", "usage", "link", "code", "192.0.2.0/24", "event.read", "5", "300",
-	}}
+	p.sampler = &sampler{
+		apiDescription: w.description(), Rand: rand.New(rand.NewPCG(seed, 1)),
+		names: []string{"pat", "victor", "nobody", "vpn", "wiki", "nas", "staff", "one", "all", "oath", "pat-oath", "everybody", "usage", "192.0.2.0/24", "event.read", "300"},
+		hints: map[string][]string{
+			"role": {"auditor", "one", ""}, "application": {"vpn", "wiki"}, "applications": {"vpn", "wiki"}, "client": {"wiki", "nas", "portal"}, "clients": {"wiki", "nas"}, "groups": {"staff"},
+			"factor": {"oath", "password", "recovery"}, "methods": {"oath", "webauthn"}, "permissions": {"event.read", "report.read"}, "source": {"192.0.2.0/24", "198.51.100.7", "2001:db8::/64"},
+			"sources": {"192.0.2.0/24"}, "password": {"a pass phrase that is long enough", townPassword}, "account": {"pat", "victor"}, "door": {"radius", "https"}, "origins": {"https://x.example.com"},
+			"mode": {"challenge", "append"}, "origin": {"calling-station-id", "none"}, "secret": {"sixteen letters at least"}, "attributes": {"Filter-Id=staff"}, "until": {"2027-01-01T00:00:00Z"},
+			"expires": {"2027-01-01T00:00:00Z"}, "aliases": {"other", "another"}, "range": {"192.0.2.0/24"}, "reference": {"7F3K-92QD"},
+		},
+	}
 	for _, o := range apiOperations() {
 		p.operations[o.Method+" "+o.Path] = o.operation
 	}
@@ -253,6 +261,9 @@ func (p *prober) request(method, path string, op map[string]any, mode int) *http
 	query := url.Values{}
 	headers := make(http.Header)
 	parameters, _ := op["parameters"].([]any)
+	if p.IntN(3) > 0 {
+		path = p.w.real(path, "7F3K-92QD")
+	}
 	for _, raw := range parameters {
 		param := p.resolve(raw)
 		name := fmt.Sprint(param["name"])
@@ -472,4 +483,38 @@ func addUnknown(v any, i int) {
 		}
 	}
 	m["no_such_field"] = 1
+}
+
+// Every kind of problem that anything answers with is explained in docs/api.md.
+func TestProblemsAreDocumented(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "docs", "api.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := make(map[string]string)
+	form := regexp.MustCompile(`"(/problems/[a-z-]+)"`)
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range form.FindAllStringSubmatch(string(b), -1) {
+			kinds[m[1]] = file
+		}
+	}
+	if len(kinds) < 10 {
+		t.Errorf("found %d kinds of problems: this test looks in the wrong place", len(kinds))
+	}
+	for kind, file := range kinds {
+		if !bytes.Contains(page, []byte("`"+kind+"`")) {
+			t.Errorf("%s answers with %s, which docs/api.md does not explain", file, kind)
+		}
+	}
 }

@@ -109,7 +109,7 @@ func (s *Site) handler(operations []apiOperation) (http.Handler, error) {
 		defer s.survive(w, r)
 		s.protect(w, r)
 		if !plainPath(r.URL) {
-			s.refuse(w, r, nothingAt(r))
+			s.refuse(w, r, nothingAt())
 			return
 		}
 		if r.URL.Path == "/livez" || r.URL.Path == "/readyz" {

@@ -123,8 +123,11 @@ func newClientTable(s *auth.Settings, old *clientTable, log *slog.Logger) *clien
 	inUse := [2][129]bool{}
 	for i := range s.Clients {
 		c := &s.Clients[i]
+		if c.Door != DoorName {
+			continue // another door's
+		}
 		p, err := netip.ParsePrefix(c.Source)
-		if err != nil || c.Door != DoorName || len(c.Secrets) == 0 {
+		if err != nil || len(c.Secrets) == 0 {
 			log.Error("RADIUS client left out", "client", c.Name, "source", c.Source, "err", err)
 			continue
 		}

@@ -141,7 +141,7 @@ func TestPack(t *testing.T) {
 		a := auth.Account{
 			ID: text.Draw(t, "id"), Name: text.Draw(t, "name"), Aliases: list("aliases"), Groups: list("groups"),
 			Enabled: rapid.Bool().Draw(t, "enabled"), Blocked: rapid.Bool().Draw(t, "blocked"),
-			BlockReason: text.Draw(t, "reason"), BlockedUntil: at("until"), Created: at("created"),
+			BlockReason: text.Draw(t, "reason"), BlockedUntil: at("until"), Role: text.Draw(t, "role"), Created: at("created"),
 		}
 		var held []sealedAuthenticator
 		for i := range rapid.IntRange(0, 4).Draw(t, "authenticators") {

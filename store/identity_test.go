@@ -5,15 +5,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/pressly/goose/v3"
+
 	"sallyport/admin"
 	"sallyport/auth"
 	"sallyport/auth/authtest"
+	"sallyport/store/pgtest"
 )
 
 const plainBody = "nobody may read this body of "
@@ -296,5 +300,72 @@ func TestPostgresSessionsOfOtherNodes(t *testing.T) {
 	}
 	if err := one.store.Apply(ctx, admin.Act{}, admin.UpdateAccount{ID: accountID(1), Update: func(a *auth.Account) error { a.Enabled = false; return nil }}); !errors.Is(err, errUnrecorded) {
 		t.Errorf("something is taken away without an act: %v", err)
+	}
+}
+
+// TestPostgresUpgrade opens a database of the first schema.
+func TestPostgresUpgrade(t *testing.T) {
+	ctx := context.Background()
+	url := pgtest.Shared(t).NewDatabase(t)
+	old := &postgresRig{options: PostgresOptions{URL: url}}
+	db := old.database(t)
+	files, err := fs.Sub(migrations, "migrations/postgres")
+	if err != nil {
+		t.Fatal(err)
+	}
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := provider.UpTo(ctx, 1); err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for i := range 2 {
+		e := auth.Event{Time: epoch.Add(time.Duration(i) * time.Hour), Subject: "id-alice", Outcome: auth.OATHCodeVerified, Client: "nas", Mark: auth.NoMark}
+		lines = append(lines, string(appendBody(nil, &e, e.Mark)))
+	}
+	hour := hourOf(micros(epoch))
+	for text, args := range map[string][]any{
+		`WITH a AS (INSERT INTO account VALUES ('id-alice', 'alice', '["ally"]', '[]', TRUE, FALSE, '', 0, 5) RETURNING id)
+			INSERT INTO name SELECT 'alice', id FROM a`: nil,
+		`INSERT INTO act VALUES (1, 5, 'test', 'account.add', 'alice', '')`:                   nil,
+		`INSERT INTO event VALUES (2, 1, $1, NULL)`:                                           {linesOpen + strings.Join(lines, linesNext) + linesClose},
+		`UPDATE head SET seq = 2`:                                                             nil,
+		`UPDATE meta SET value = 1 WHERE name = 'folded'`:                                     nil, // the first event is in the indexes
+		`INSERT INTO event_hour VALUES ($1, 1)`:                                               {hour},
+		`INSERT INTO event_outcome VALUES (23, 0)`:                                            nil,
+		`INSERT INTO subject VALUES ('id-alice', 3, '', '', '', '')`:                          nil,
+		`INSERT INTO application VALUES ('vpn', 5)`:                                           nil,
+		`INSERT INTO throttle VALUES ('id-alice', 2, 0, 0, 0, 5)`:                             nil,
+		`INSERT INTO authenticator VALUES (1, 'x', NULL, 'oath', '', 'S1', 5, '\x00', FALSE)`: nil,
+	} {
+		mustExec(t, db, text, args...)
+	}
+	s := newPostgresRig(t, PostgresOptions{URL: url}).store
+	if a, err := s.AccountByID(ctx, "id-alice"); err != nil || a.Name != "alice" || a.Role != "" || !a.Enabled {
+		t.Errorf("AccountByID = %+v, %v", a, err)
+	}
+	if acts, err := s.Acts(ctx, 0, 0); err != nil || len(acts) != 1 || acts[0].Before != "" || acts[0].Action != "account.add" {
+		t.Errorf("Acts = %+v, %v", acts, err)
+	}
+	for range 2 { // before and after the second event is folded
+		for want, q := range map[int]admin.EventSearch{
+			2: {Until: epoch.Add(3 * time.Hour)}, 1: {Until: epoch.Add(time.Minute), Outcome: auth.OATHCodeVerified}, 0: {Until: epoch},
+		} {
+			if page, err := s.SearchEvents(ctx, q); err != nil || len(page.Events) != want || page.Next != 0 {
+				t.Errorf("SearchEvents(%+v) = %+v, %v; want %d", q, page, err, want)
+			}
+		}
+		// The tally begins with what was not folded at the upgrade.
+		list, err := s.Tallies(ctx, time.Time{}, time.Time{})
+		if err != nil || len(list) != 1 || list[0].Count != 1 || !list[0].Hour.Equal(epoch.Add(time.Hour).Truncate(time.Hour)) || list[0].Client != "nas" {
+			t.Errorf("Tallies = %+v, %v", list, err)
+		}
+		eventually(t, "the second event is folded", func() bool {
+			var folded int64
+			err := db.QueryRow(selectMeta, "folded").Scan(&folded)
+			return err == nil && folded == 2
+		})
 	}
 }

@@ -135,9 +135,9 @@ func (s *archive) AccountByID(ctx context.Context, id string) (auth.Account, err
 const passwordFactor = "password"
 
 const (
-	countAccounts = `SELECT COUNT(*), COALESCE(SUM(CASE WHEN enabled THEN 0 ELSE 1 END), 0),
-		COALESCE(SUM(CASE WHEN blocked AND (blocked_until_us = 0 OR blocked_until_us > $1) THEN 1 ELSE 0 END), 0) FROM account`
-	countFactors = `SELECT factor, COUNT(*) FROM (SELECT DISTINCT account, factor FROM authenticator WHERE account IS NOT NULL) held GROUP BY factor`
+	countAccounts = `SELECT (SELECT COUNT(*) FROM account), (SELECT COUNT(*) FROM account WHERE NOT enabled),
+		(SELECT COUNT(*) FROM account WHERE blocked AND (blocked_until_us = 0 OR blocked_until_us > $1))`
+	countFactors = `SELECT factor, COUNT(DISTINCT account) FROM authenticator WHERE account IS NOT NULL GROUP BY factor`
 	countSecond  = `SELECT COUNT(*) FROM (SELECT DISTINCT account FROM authenticator WHERE account IS NOT NULL AND factor <> $1) held`
 )
 

@@ -189,7 +189,7 @@ func (e *eventSearch) wants(o int64) bool {
 
 // lower makes letters of ASCII small.
 func lower(s string) string {
-	return strings.Map(func(r rune) rune { return rune(lowerOctet(r)) }, s)
+	return strings.Map(lowerOctet[rune], s)
 }
 
 func lowerOctet[T byte | rune](c T) T {

@@ -524,7 +524,7 @@ func (t *storeTest) roles() {
 	t.wantErr(admin.ErrNotFound, admin.UpdateRole{Name: "none", Update: func(*admin.Role) error { return nil }})
 	t.wantErr(admin.ErrNotFound, admin.RemoveRole{Name: "none"})
 	own := errors.New("own")
-	if err := t.try(admin.UpdateRole{Name: "desk", Update: func(*admin.Role) error { return own }}); err != own {
+	if err := t.try(admin.UpdateRole{Name: "desk", Update: func(*admin.Role) error { return own }}); !errors.Is(err, own) || err.Error() != "own" {
 		t.Errorf("the error of a function in a change is %v, want it as it is", err)
 	}
 	err := t.try(admin.RemoveRole{Name: "desk"})

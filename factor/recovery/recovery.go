@@ -133,6 +133,22 @@ func (f *Factor) Verify(ctx context.Context, a auth.Authenticator, at auth.Attem
 	return auth.MatchedNext(a.Mark, next), nil
 }
 
+// Left returns how many codes of a set are unused: 0 to 10. After the database
+// has gone back in time it is 0, because none is accepted then.
+func (f *Factor) Left(a auth.Authenticator) (int, error) {
+	s, err := decode(a.State)
+	if err != nil {
+		return 0, fmt.Errorf("recovery: read state of authenticator %s: %w", a.ID, err)
+	}
+	left := 0
+	for _, used := range s.Used {
+		if !used && !a.Rewound {
+			left++
+		}
+	}
+	return left, nil
+}
+
 // Decoy implements auth.Factor: a set whose keys are random, so that nobody,
 // we included, knows a code for it.
 func (f *Factor) Decoy() auth.Authenticator {

@@ -139,6 +139,9 @@ func TestEachCodeWorksOnce(t *testing.T) {
 			t.Errorf("the mark moved from %d to %d", a.Mark, found.Mark())
 		}
 		a.State = found.Next()
+		if left, err := f.Left(a); err != nil || left != len(b.Codes)-used-1 {
+			t.Errorf("with %d used, %d are left, %v", used+1, left, err)
+		}
 		for j, code := range b.Codes {
 			found := verify(t, f, a, code)
 			isUsed := slices.Contains(order[:used+1], j)

@@ -183,6 +183,7 @@ export class Visitor {
     await page.locator("input[autocomplete=username]").fill(name);
     await page.locator("main form button:has(svg)").first().click();
     await expect(page).toHaveURL(new RegExp(`/${client}(/|$)`));
+    await expect(page.locator(".sp-header")).toBeVisible(); // the frame of signed-in pages, and no longer the form
     await settled(page);
   }
 

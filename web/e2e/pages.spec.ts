@@ -3,8 +3,35 @@
 // script.
 import { expect, test } from "@playwright/test";
 import { loadStory, saveStory, settled, Visitor } from "./kit";
-import { look } from "./look";
+import { axeFinds, look, scripts, sticksOut } from "./look";
 import { consolePages, open, type Place, portal } from "./places";
+
+// What looks at pages must see: here it is shown each fault once.
+test("faults are seen", async ({ browser }) => {
+  const v = await Visitor.come(browser, { viewport: { width: 360, height: 740 } });
+  const { page } = v;
+  await page.goto("/sign-in?client=portal");
+  await settled(page);
+  expect(await axeFinds(page)).toEqual([]);
+  expect(await sticksOut(page)).toEqual([]);
+  expect(v.faults).toEqual([]);
+  expect(await scripts(page)).toBeGreaterThan(50_000);
+  await page.evaluate(() => {
+    const p = document.createElement("p");
+    p.style.color = "#bbb";
+    p.style.width = "900px";
+    p.textContent = "faint and wide";
+    const script = document.createElement("script");
+    script.textContent = "1";
+    document.querySelector("main")?.append(p, document.createElement("button"), script);
+  });
+  const found = (await axeFinds(page)).join("\n");
+  expect(found).toContain("color-contrast");
+  expect(found).toContain("button-name");
+  expect((await sticksOut(page)).join("\n")).toContain("p.");
+  await expect.poll(() => v.faults.join("\n")).toContain("Content Security Policy");
+  await v.leave();
+});
 
 for (const scheme of ["light", "dark"] as const) {
   const visit = async (v: Visitor, places: Place[]) => {

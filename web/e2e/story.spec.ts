@@ -92,8 +92,9 @@ test("the first run: from the printed link to a login that works", async ({ brow
       [names.helpDesk, "help-desk"],
       [names.auditor, "auditor"],
     ] as const) {
-      const link = await addPerson(v, name);
-      await giveRole(v, name, role);
+      await addPerson(v, name);
+      await giveRole(v, name, role); // first: an invitation is for the role that its account has when it is made
+      const link = await invite(v, name);
       const colleague = await Visitor.come(browser);
       await enrolWithPasskey(colleague, link, name);
       story.passkeys[name] = await colleague.passkeys();
@@ -323,8 +324,8 @@ async function enrolWithPasskey(v: Visitor, link: string, name: string): Promise
   expect(unexpected(v.faults), "what the browser complained about").toEqual([]);
 }
 
-/** Adds a person in the console and returns the link that invites them. */
-async function addPerson(v: Visitor, name: string): Promise<string> {
+/** Adds a person in the console, who is not invited yet. */
+async function addPerson(v: Visitor, name: string): Promise<void> {
   const { page } = v;
   await page.goto("/console/accounts/add");
   await page.getByRole("textbox", { name: c("accounts.name"), exact: true }).fill(name);
@@ -333,12 +334,26 @@ async function addPerson(v: Visitor, name: string): Promise<string> {
     .getByRole("button", { name: c("accounts.add"), exact: true })
     .click();
   const dialogue = page.getByRole("dialog", { name: c("invite.title", { name }) });
+  await dialogue.getByRole("button", { name: c("act.cancel") }).click();
+  await expect(page).toHaveURL(new RegExp(`/console/accounts/${name}$`));
+}
+
+/** Invites a person on their page and returns the link. */
+async function invite(v: Visitor, name: string): Promise<string> {
+  const { page } = v;
+  await page.goto(`/console/accounts/${name}`);
+  await settled(page);
+  await page
+    .getByRole("main")
+    .getByRole("button", { name: c("account.invite"), exact: true })
+    .click();
+  const dialogue = page.getByRole("dialog", { name: c("invite.title", { name }) });
   await dialogue.getByRole("button", { name: c("invite.make") }).click();
   const link = dialogue.locator(".sp-secret code");
   await v.proving(link);
   const text = ((await link.textContent()) ?? "").trim();
   await dialogue.getByRole("button", { name: c("act.done") }).click();
-  await expect(page).toHaveURL(new RegExp(`/console/accounts/${name}$`));
+  await expect(dialogue).toBeHidden();
   return text;
 }
 

@@ -287,7 +287,7 @@ const routes = {
       throw new Refused(422, "invalid", `"${b.source}" is no network`, "write 192.0.2.10 or 192.0.2.0/24 or 2001:db8::/64");
     const c = { ...b, door: "radius", source: `${b.source}/32`, warnings: [], attributes: [], secrets: 1, created: ago(0) };
     world.clients.push(c);
-    return { client: c, secret: "K7XQ4MZP2WVN6RTD3YBH5CJF8GSA" };
+    return { ...c, secret: "K7XQ4MZP2WVN6RTD3YBH5CJF8GSA" };
   },
   "GET /v1/accounts": () => ({ items: [{ name: "alice" }, { name: "bob" }].slice(0, world.people) }),
   "POST /v1/accounts": (b) => {

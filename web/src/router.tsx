@@ -11,7 +11,7 @@ import {
 } from "@tanstack/react-router";
 import { Suspense } from "react";
 import { useTranslation } from "react-i18next";
-import { CentrePage, Loading, ProblemNote, RouteAnnouncer } from "./ui";
+import { CentrePage, Loading, ProblemNote } from "./ui";
 
 // Every page is a chunk of its own: nobody loads the console to sign in.
 
@@ -19,7 +19,6 @@ function Root() {
   return (
     <Suspense fallback={<Loading label="…" />}>
       <Outlet />
-      <RouteAnnouncer />
     </Suspense>
   );
 }

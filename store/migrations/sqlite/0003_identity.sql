@@ -20,6 +20,7 @@ CREATE INDEX account_role ON account (name) WHERE role <> '';
 CREATE INDEX account_blocked ON account (name) WHERE blocked;
 CREATE INDEX account_disabled ON account (name) WHERE NOT enabled;
 CREATE INDEX authenticator_factor ON authenticator (account, factor);
+CREATE INDEX authenticator_holder ON authenticator (factor, account);
 
 -- The https origins to which people may be sent back, of a client that is behind
 -- a reverse proxy; JSON.

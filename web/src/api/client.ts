@@ -7,9 +7,14 @@ import type { paths } from "./types";
 /**
  * The API. Paths, parameters and bodies are checked against its description.
  * Every refusal is thrown as a ProblemError; a call that needs a step-up asks
- * for it and goes on. Read the answer with got().
+ * for it and goes on. Read the answer with got(). Lists in a query are separated
+ * by commas, for nothing may be given twice.
  */
-export const api = createClient<paths>({ fetch: (request) => callingFetch(request), baseUrl: origin() });
+export const api = createClient<paths>({
+  fetch: (request) => callingFetch(request),
+  baseUrl: origin(),
+  querySerializer: { array: { style: "form", explode: false } },
+});
 
 function origin(): string {
   return typeof location === "undefined" ? "http://localhost" : location.origin;

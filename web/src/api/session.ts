@@ -1,4 +1,4 @@
-import { type QueryClient, useQueryClient } from "@tanstack/react-query";
+import { hashKey, type QueryClient, useQueryClient } from "@tanstack/react-query";
 import { useCallback } from "react";
 import { api, got, keyOf, useApi } from "./client";
 import { toProblem } from "./problem";
@@ -26,8 +26,11 @@ export function can(session: SessionView | undefined, permission: string): boole
 
 /** Puts a session that was just answered where useSession finds it, and forgets what the one before it saw. */
 export function keepSession(client: QueryClient, area: Area, session: SessionView): void {
-  client.removeQueries({ predicate: (q) => q.queryKey[0] !== "/v1/config" });
-  client.setQueryData(keyOf("/v1/session", at(area)), session);
+  const key = keyOf("/v1/session", at(area));
+  client.setQueryData(key, session);
+  const kept = [hashKey(key), hashKey(keyOf("/v1/config"))];
+  client.removeQueries({ type: "inactive", predicate: (q) => !kept.includes(q.queryHash) });
+  void client.invalidateQueries({ predicate: (q) => !kept.includes(q.queryHash) });
 }
 
 /** Ends the session and leaves for the sign-in page; the page is loaded anew, so that nothing stays in memory. */

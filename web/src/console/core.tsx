@@ -3,9 +3,9 @@
 import { type QueryKey, useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { createContext, useContext, useMemo } from "react";
 import { useTranslation } from "react-i18next";
-import type { Page, SessionView } from "./api/types";
 import { toast } from "~/ui/toast";
 import { call, type Query } from "./api/call";
+import type { Page, SessionView } from "./api/types";
 import type { Text } from "./lib/sentence";
 import * as time from "./lib/time";
 
@@ -91,7 +91,7 @@ export interface Change<T> {
   query?: Query;
   /** What is said when it is done. */
   done?: string;
-  then?: (answer: T) => void;
+  after?: (answer: T) => void;
 }
 
 /**
@@ -104,7 +104,7 @@ export function useChange<T = unknown>() {
     mutationFn: (c) => call<T>(c.method ?? "POST", c.path, { body: c.body, query: c.query }),
     onSuccess: async (answer, c) => {
       if (c.done !== undefined) toast.ok(c.done);
-      c.then?.(answer);
+      c.after?.(answer);
       await client.invalidateQueries({ queryKey: ["console"] });
     },
   });

@@ -42,5 +42,7 @@ const pages: Record<string, Load> = {
 
 export function consoleRoutes(root: AnyRoute): AnyRoute {
   const shell = createRoute({ getParentRoute: () => root, path: "/console", component: lazyRouteComponent(() => import("./shell")) });
-  return shell.addChildren(Object.entries(pages).map(([path, load]) => createRoute({ getParentRoute: () => shell, path, component: lazyRouteComponent(load) })));
+  return shell.addChildren(
+    Object.entries(pages).map(([path, load]) => createRoute({ getParentRoute: () => shell, path, component: lazyRouteComponent(load) })),
+  );
 }

@@ -122,13 +122,19 @@ function Within({ session }: { session: SessionView }) {
   const nav: NavGroup[] = places
     .map((g) => ({
       title: t(g.text),
-      items: g.places.filter((p) => may(p.permission)).map((p) => ({ to: p.to, label: t(p.text), icon: p.icon, exact: p.to === "/console" })),
+      items: g.places
+        .filter((p) => may(p.permission))
+        .map((p) => ({ to: p.to, label: t(p.text), icon: p.icon, exact: p.to === "/console" })),
     }))
     .filter((g) => g.items.length > 0);
   const pages: Found[] = [
     ...nav.flatMap((g) => g.items.map((i) => ({ key: i.to, title: i.label, detail: g.title, icon: i.icon as Found["icon"], to: i.to }))),
-    ...(may("settings.write") ? [{ key: "add-vpn", title: t("task.vpn"), detail: t("nav.applications"), icon: IconApps, to: "/console/applications/add" }] : []),
-    ...(may("account.write") ? [{ key: "add-person", title: t("accounts.add"), detail: t("nav.people"), icon: IconUser, to: "/console/accounts/add" }] : []),
+    ...(may("settings.write")
+      ? [{ key: "add-vpn", title: t("task.vpn"), detail: t("nav.applications"), icon: IconApps, to: "/console/applications/add" }]
+      : []),
+    ...(may("account.write")
+      ? [{ key: "add-person", title: t("accounts.add"), detail: t("nav.people"), icon: IconUser, to: "/console/accounts/add" }]
+      : []),
   ];
   const search = async (text: string, signal: AbortSignal): Promise<Found[]> => {
     if (!may("account.read")) return [];
@@ -165,7 +171,14 @@ function Within({ session }: { session: SessionView }) {
           </Menu.Item>
         </>
       }
-      lookup={<LookUp pages={pages} reference={may("event.read") ? (r) => `/console/sign-ins/${r}` : undefined} search={search} placeholder={t("shell.lookup")} />}
+      lookup={
+        <LookUp
+          pages={pages}
+          reference={may("event.read") ? (r) => `/console/sign-ins/${r}` : undefined}
+          search={search}
+          placeholder={t("shell.lookup")}
+        />
+      }
     >
       <Outlet />
     </Frame>

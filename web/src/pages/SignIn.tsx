@@ -103,7 +103,6 @@ export function SignInForm({ client, returnTo, name: given, onDone }: SignInForm
         setAsked(answer);
         return;
       case "reject":
-      case "unavailable":
         setPassword("");
         setCode("");
         setAsked(undefined);
@@ -145,7 +144,7 @@ export function SignInForm({ client, returnTo, name: given, onDone }: SignInForm
     return (
       <div ref={stop} tabIndex={-1} role="alert">
         <Stack gap="md">
-          <Alert color="red" title={t(refused.verdict === "unavailable" ? "signin.unavailable" : "signin.refused")}>
+          <Alert color="red" title={t("signin.refused")}>
             {said(refused.message)}
           </Alert>
           {refused.reference ? <Reference big value={refused.reference} /> : null}

@@ -291,17 +291,3 @@ export function CentrePage({
     </div>
   );
 }
-
-/** Reads the page's name out when the route changes. */
-export function RouteAnnouncer() {
-  const path = useRouterState({ select: (s) => s.location.pathname });
-  const title = useRef<HTMLDivElement>(null);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the path is what changes
-  useEffect(() => {
-    const later = setTimeout(() => {
-      if (title.current) title.current.textContent = document.title;
-    }, 150);
-    return () => clearTimeout(later);
-  }, [path]);
-  return <VisuallyHidden aria-live="polite" ref={title} />;
-}

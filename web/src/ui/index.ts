@@ -20,7 +20,7 @@ export { FilterBar, type FilterField, type Filters, fromLocal, toLocal } from ".
 export { type Found, LookUp, readReference } from "./LookUp";
 export { makePasskey, PasskeyError, type PasskeyTrouble, showPasskey } from "./passkey";
 export { PasskeyNote, Said, useSaid } from "./Said";
-export { Brand, CentrePage, Frame, type NavGroup, type NavItem, Page, Preferences, RouteAnnouncer, useArrival } from "./Shell";
+export { Brand, CentrePage, Frame, type NavGroup, type NavItem, Page, Preferences, useArrival } from "./Shell";
 export { Steps } from "./Steps";
 export { StepUpHost } from "./StepUp";
 export { Qr, RecoveryCodes, SecretOnce, save } from "./secrets";

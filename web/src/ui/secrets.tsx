@@ -1,19 +1,19 @@
 // Things that are shown once and never again.
 import { Alert, Button, Checkbox, Group, Stack, Text } from "@mantine/core";
 import { IconDownload, IconPrinter } from "@tabler/icons-react";
-import { type ReactNode, useMemo, useState } from "react";
+import { lazy, type ReactNode, Suspense, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { CopyButton } from "./basics";
-import { qrPath } from "./qr";
+
+// Few pages show one, and what makes it is large.
+const QrPicture = lazy(() => import("./QrPicture"));
 
 /** A QR code; label says what it holds. It is dark on white in both themes, as scanners want it. */
 export function Qr({ value, label }: { value: string; label: string }) {
-  const { path, side } = useMemo(() => qrPath(value), [value]);
   return (
-    <svg className="sp-qr" viewBox={`0 0 ${side} ${side}`} role="img" aria-label={label} shapeRendering="crispEdges">
-      <rect width={side} height={side} fill="#fff" />
-      <path d={path} fill="#000" />
-    </svg>
+    <Suspense fallback={<div className="sp-qr" style={{ aspectRatio: 1 }} />}>
+      <QrPicture value={value} label={label} />
+    </Suspense>
   );
 }
 

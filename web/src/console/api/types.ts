@@ -7,7 +7,7 @@ export interface Page<T> {
   next?: string;
 }
 
-export type Verdict = 'accept' | 'reject' | 'challenge' | 'unavailable' | 'ignore';
+export type Verdict = "accept" | "reject" | "challenge" | "unavailable" | "ignore";
 
 export interface EventView {
   time: string;
@@ -73,7 +73,7 @@ export interface Hour {
   faults: number;
 }
 
-export type Severity = 'critical' | 'warning' | 'info';
+export type Severity = "critical" | "warning" | "info";
 
 export interface Attention {
   kind: string;
@@ -246,9 +246,9 @@ export interface RuleView {
   sources: string[];
   holding: string[];
   times: string[];
-  need: 'both' | 'primary' | 'refuse' | string;
+  need: "both" | "primary" | "refuse" | string;
   methods: string[];
-  unenrolled: 'refuse' | 'pass' | 'enrol' | string;
+  unenrolled: "refuse" | "pass" | "enrol" | string;
   challenge_seconds: number;
   wait_seconds: number;
   attributes: string[];
@@ -366,12 +366,57 @@ export interface NodeView {
   missing?: boolean;
 }
 
+export interface ExportStatus {
+  name: string;
+  url: string;
+  position: number;
+  head: number;
+  oldest?: string;
+  lag_seconds: number;
+  late: boolean;
+  given_up: boolean;
+  ships: boolean;
+  delivered: number;
+  failures: number;
+  last_success?: string;
+  last_error?: string;
+  last_failure?: string;
+}
+
+export interface AuditStatus {
+  node: string;
+  anchor_file: string;
+  anchor_seq: number;
+  anchor_time?: string;
+  keep_events: string;
+  exports: ExportStatus[];
+}
+
+export interface FactorView {
+  name: string;
+  title: string;
+  category: string;
+  passkey: boolean;
+}
+
+export interface InvitationView {
+  id: string;
+  account: string;
+  kind: string;
+  replace: boolean;
+  by: string;
+  tries: number;
+  created: string;
+  expires: string;
+}
+
 export interface SystemView {
   version: string;
   node: string;
   nodes: NodeView[];
-  checks: { name: string; ok: boolean; error?: string }[];
-  audit?: Record<string, unknown>;
+  ready?: boolean;
+  checks: { name: string; ok: boolean; advisory?: boolean; error?: string }[];
+  audit?: AuditStatus;
   settings: { key: string; value: string; help?: string }[];
   exemptions?: number;
   rewound?: string;
@@ -413,7 +458,7 @@ export interface DiagnosisFinding {
   cause: string;
   title: string;
   means: string;
-  confidence: 'proven' | 'likely' | 'possible';
+  confidence: "proven" | "likely" | "possible";
   confidence_reason: string;
   mfa_at_fault: boolean;
   note?: boolean;
@@ -442,7 +487,7 @@ export interface DiagnosisAttempt {
   from?: string;
   method?: string;
   stage?: string;
-  verdict: 'accepted' | 'refused' | 'failed' | 'challenged' | 'abandoned';
+  verdict: "accepted" | "refused" | "failed" | "challenged" | "abandoned";
   codes?: string[];
   causes?: string[];
   file: string;

@@ -1,4 +1,4 @@
-import type { EventView } from '../api/types';
+import type { EventView } from "../api/types";
 
 /** How many rows the live log keeps. */
 export const liveLimit = 500;

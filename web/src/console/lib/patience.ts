@@ -1,4 +1,4 @@
-import type { PatienceView } from '../api/types';
+import type { PatienceView } from "../api/types";
 
 /** Where on the line of a client's patience something stands, in ms. */
 export interface PatienceLine {

@@ -1,5 +1,5 @@
 import type { RuleView } from "../api/types";
-import { type Attribute, attributesOf } from "./attributes";
+import { attributesOf } from "./attributes";
 
 /** A rule as the API takes it, for adding, changing and trying. */
 export interface Terms {
@@ -14,7 +14,7 @@ export interface Terms {
   unenrolled: string;
   challenge_seconds: number;
   wait_seconds: number;
-  attributes: Attribute[];
+  attributes: string[];
 }
 
 export interface NewRule extends Terms {

@@ -14,22 +14,22 @@ function format(language: string, name: string, options: Intl.DateTimeFormatOpti
 
 /** Whether a text is a time that can be shown; Go's zero time is none. */
 export function isTime(text: string | undefined | null): text is string {
-  return text !== undefined && text !== null && text !== '' && !text.startsWith('0001-') && !Number.isNaN(Date.parse(text));
+  return text !== undefined && text !== null && text !== "" && !text.startsWith("0001-") && !Number.isNaN(Date.parse(text));
 }
 
 /** "22 Nov 2026, 23:30:12" */
 export function exact(text: string, language: string): string {
-  return format(language, 'exact', { dateStyle: 'medium', timeStyle: 'medium' }).format(new Date(text));
+  return format(language, "exact", { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" }).format(new Date(text));
 }
 
 /** "22 Nov 2026, 23:30" */
 export function minute(text: string, language: string): string {
-  return format(language, 'minute', { dateStyle: 'medium', timeStyle: 'short' }).format(new Date(text));
+  return format(language, "minute", { dateStyle: "medium", timeStyle: "short", hourCycle: "h23" }).format(new Date(text));
 }
 
 /** "22 Nov 2026" */
 export function day(text: string, language: string): string {
-  return format(language, 'day', { dateStyle: 'medium' }).format(new Date(text));
+  return format(language, "day", { dateStyle: "medium" }).format(new Date(text));
 }
 
 /** "23:30:12" if it is of today, else with the day. */
@@ -37,27 +37,27 @@ export function clock(text: string, language: string, now: Date): string {
   const d = new Date(text);
   const today = d.toDateString() === now.toDateString();
   return today
-    ? format(language, 'clock', { timeStyle: 'medium' }).format(d)
-    : format(language, 'dayclock', { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', second: '2-digit' }).format(d);
+    ? format(language, "clock", { timeStyle: "medium", hourCycle: "h23" }).format(d)
+    : format(language, "dayclock", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit" }).format(d);
 }
 
 const steps: [Intl.RelativeTimeFormatUnit, number][] = [
-  ['year', 31_536_000],
-  ['month', 2_592_000],
-  ['day', 86_400],
-  ['hour', 3600],
-  ['minute', 60],
-  ['second', 1],
+  ["year", 31_536_000],
+  ["month", 2_592_000],
+  ["day", 86_400],
+  ["hour", 3600],
+  ["minute", 60],
+  ["second", 1],
 ];
 
 /** "3 minutes ago", "in 5 days" */
 export function relative(text: string, language: string, now: Date): string {
   const seconds = Math.round((Date.parse(text) - now.getTime()) / 1000);
-  const f = new Intl.RelativeTimeFormat(language, { numeric: 'auto' });
+  const f = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
   for (const [unit, size] of steps) {
     if (Math.abs(seconds) >= size) return f.format(Math.trunc(seconds / size), unit);
   }
-  return f.format(0, 'second');
+  return f.format(0, "second");
 }
 
 /** A length of time in the unit that suits it: 840 µs, 12 ms, 3.4 s, 2 min. */
@@ -71,12 +71,12 @@ export function span(micros: number, language: string): string {
 
 /** The value of a datetime-local field for a time, and back. */
 export function toLocal(d: Date): string {
-  const two = (n: number) => String(n).padStart(2, '0');
+  const two = (n: number) => String(n).padStart(2, "0");
   return `${String(d.getFullYear())}-${two(d.getMonth() + 1)}-${two(d.getDate())}T${two(d.getHours())}:${two(d.getMinutes())}`;
 }
 
 export function fromLocal(text: string): string | undefined {
-  if (text === '') return undefined;
+  if (text === "") return undefined;
   const d = new Date(text);
   return Number.isNaN(d.getTime()) ? undefined : d.toISOString();
 }

@@ -1,11 +1,39 @@
 // One person: why they cannot log in right now, and everything that mends it.
-import { Alert, Button, Group, List, Menu, Modal, MultiSelect, NumberInput, PasswordInput, Radio, Stack, Tabs, TagsInput, Text, TextInput } from "@mantine/core";
+import {
+  Alert,
+  Button,
+  Group,
+  List,
+  Menu,
+  Modal,
+  MultiSelect,
+  NumberInput,
+  PasswordInput,
+  Radio,
+  Stack,
+  Tabs,
+  TagsInput,
+  Text,
+  TextInput,
+} from "@mantine/core";
 import { IconCircleCheck, IconDeviceMobilePlus, IconDots, IconLock, IconLockOpen2 } from "@tabler/icons-react";
 import { useState } from "react";
 import { toProblem } from "~/api";
 import { Qr, RecoveryCodes } from "~/ui/secrets";
 import { part } from "../api/call";
-import type { AccountView, Act, AuthenticatorView, BoundView, BypassView, EventView, Group as GroupView, Page as Listed, RoleView, SessionRow } from "../api/types";
+import type {
+  AccountView,
+  Act,
+  AuthenticatorView,
+  BoundView,
+  BypassView,
+  EventView,
+  Group as GroupView,
+  InvitationView,
+  Page as Listed,
+  RoleView,
+  SessionRow,
+} from "../api/types";
 import { useChange, useGet, useList, useMay, useSession, useText } from "../core";
 import { useGo, useName, useQueryText } from "../go";
 import { hasSecond, type Obstacle, obstacles } from "../lib/standing";
@@ -14,7 +42,24 @@ import { Acts } from "../ui/acts";
 import { useConfirm } from "../ui/confirm";
 import { Explainer } from "../ui/Explainer";
 import { InviteDialog } from "../ui/InviteDialog";
-import { AccountLink, Answered, Empty, Facts, Fault, Go, MayButton, Mono, Page, Reference, Section, Status, Time, useReason, Verdict, Waiting } from "../ui/kit";
+import {
+  AccountLink,
+  Answered,
+  Empty,
+  Facts,
+  Fault,
+  Go,
+  MayButton,
+  Mono,
+  Page,
+  Reference,
+  Section,
+  Status,
+  Time,
+  useReason,
+  Verdict,
+  Waiting,
+} from "../ui/kit";
 import { Rows } from "../ui/Rows";
 import { SessionRows } from "../ui/SessionRows";
 
@@ -38,7 +83,10 @@ function Missing({ name }: { name: string }) {
   const like = useList<AccountView>("/v1/accounts", { q: name.slice(0, Math.max(3, Math.ceil(name.length * 0.6))), limit: 8 });
   return (
     <Section>
-      <Empty title={t("account.missing", { name })} action={<Go to={`/console/sign-ins?account=${encodeURIComponent(name)}`}>{t("account.missing_logins")}</Go>}>
+      <Empty
+        title={t("account.missing", { name })}
+        action={<Go to={`/console/sign-ins?account=${encodeURIComponent(name)}`}>{t("account.missing_logins")}</Go>}
+      >
         {t("account.missing_help")}
         {like.items.length > 0 && (
           <>
@@ -103,11 +151,21 @@ function Person({ a }: { a: AccountView }) {
       danger: true,
       sure: t("account.remove_sure", { name: a.name }),
     });
-    if (yes) change.run({ method: "DELETE", path, done: t("account.did_remove", { name: a.name }), then: () => go("/console/accounts", { replace: true }) });
+    if (yes)
+      change.run({
+        method: "DELETE",
+        path,
+        done: t("account.did_remove", { name: a.name }),
+        after: () => go("/console/accounts", { replace: true }),
+      });
   };
   const newCodes = async () => {
-    const yes = await confirm({ title: t("account.codes_title", { name: a.name }), consequences: [t("account.codes_1"), t("account.codes_2")], act: t("account.codes") });
-    if (yes) bind.run({ path: `${path}/recovery-codes`, then: setCodes });
+    const yes = await confirm({
+      title: t("account.codes_title", { name: a.name }),
+      consequences: [t("account.codes_1"), t("account.codes_2")],
+      act: t("account.codes"),
+    });
+    if (yes) bind.run({ path: `${path}/recovery-codes`, after: setCodes });
   };
 
   return (
@@ -116,11 +174,19 @@ function Person({ a }: { a: AccountView }) {
       <Fault error={change.error ?? bind.error} />
       <Group gap="xs">
         {hasSecond(a) ? (
-          <MayButton permission="account.invite" leftSection={<IconDeviceMobilePlus size={16} aria-hidden />} onClick={() => setDialog("replace")}>
+          <MayButton
+            permission="account.invite"
+            leftSection={<IconDeviceMobilePlus size={16} aria-hidden />}
+            onClick={() => setDialog("replace")}
+          >
             {t("account.new_phone")}
           </MayButton>
         ) : (
-          <MayButton permission="account.invite" leftSection={<IconDeviceMobilePlus size={16} aria-hidden />} onClick={() => setDialog("invite")}>
+          <MayButton
+            permission="account.invite"
+            leftSection={<IconDeviceMobilePlus size={16} aria-hidden />}
+            onClick={() => setDialog("invite")}
+          >
             {t("account.invite")}
           </MayButton>
         )}
@@ -128,11 +194,21 @@ function Person({ a }: { a: AccountView }) {
           {t("account.bypass")}
         </MayButton>
         {a.blocked ? (
-          <MayButton permission="account.help" variant="default" leftSection={<IconLockOpen2 size={16} aria-hidden />} onClick={() => mend({ kind: "blocked", mend: "unblock" })}>
+          <MayButton
+            permission="account.help"
+            variant="default"
+            leftSection={<IconLockOpen2 size={16} aria-hidden />}
+            onClick={() => mend({ kind: "blocked", mend: "unblock" })}
+          >
             {t("account.unblock")}
           </MayButton>
         ) : (
-          <MayButton permission="account.help" variant="default" leftSection={<IconLock size={16} aria-hidden />} onClick={() => setDialog("block")}>
+          <MayButton
+            permission="account.help"
+            variant="default"
+            leftSection={<IconLock size={16} aria-hidden />}
+            onClick={() => setDialog("block")}
+          >
             {t("account.block")}
           </MayButton>
         )}
@@ -159,7 +235,11 @@ function Person({ a }: { a: AccountView }) {
           </Menu.Dropdown>
         </Menu>
       </Group>
-      <Tabs value={tab} onChange={(v) => go(`/console/accounts/${part(a.name)}${v === null || v === "now" ? "" : `?tab=${v}`}`, { replace: true })} keepMounted={false}>
+      <Tabs
+        value={tab}
+        onChange={(v) => go(`/console/accounts/${part(a.name)}${v === null || v === "now" ? "" : `?tab=${v}`}`, { replace: true })}
+        keepMounted={false}
+      >
         <Tabs.List aria-label={t("account.parts")} mb="md">
           <Tabs.Tab value="now">{t("account.tab_now")}</Tabs.Tab>
           {may("event.read") && <Tabs.Tab value="history">{t("account.tab_history")}</Tabs.Tab>}
@@ -169,7 +249,15 @@ function Person({ a }: { a: AccountView }) {
         </Tabs.List>
         <Tabs.Panel value="now">
           <Stack gap="md">
-            <Authenticators a={a} add={() => setDialog("add")} resync={(h) => { setResync(h); setDialog("resync"); }} />
+            <Authenticators
+              a={a}
+              add={() => setDialog("add")}
+              resync={(h) => {
+                setResync(h);
+                setDialog("resync");
+              }}
+            />
+            <Invitations name={a.name} />
             {a.bypass !== undefined && <Bypass a={a} bypass={a.bypass} />}
             <Section title={t("account.facts")}>
               <Facts
@@ -177,8 +265,16 @@ function Person({ a }: { a: AccountView }) {
                   [t("accounts.name"), a.name],
                   [t("accounts.aliases"), a.aliases.length > 0 ? a.aliases.join(", ") : t("account.no_aliases")],
                   [t("accounts.groups"), a.groups.length > 0 ? a.groups.join(", ") : t("account.no_groups")],
-                  [t("accounts.role"), a.role === undefined || a.role === "" ? t("account.no_role") : t(`role.name.${a.role}`, { defaultValue: a.role })],
-                  [t("account.failures"), a.failures === undefined ? undefined : t("account.failures_are", { password: a.failures.password, code: a.failures.code })],
+                  [
+                    t("accounts.role"),
+                    a.role === undefined || a.role === "" ? t("account.no_role") : t(`role.name.${a.role}`, { defaultValue: a.role }),
+                  ],
+                  [
+                    t("account.failures"),
+                    a.failures === undefined
+                      ? undefined
+                      : t("account.failures_are", { password: a.failures.password, code: a.failures.code }),
+                  ],
                   [t("accounts.created"), <Time key="c" at={a.created} form="exact" />],
                 ]}
               />
@@ -207,8 +303,16 @@ function Person({ a }: { a: AccountView }) {
       {dialog === "edit" && <EditDialog a={a} close={close} />}
       {dialog === "add" && <AddDialog a={a} close={close} />}
       {dialog === "resync" && resync !== undefined && <ResyncDialog h={resync} close={close} />}
-      <Modal opened={codes !== undefined} onClose={() => setCodes(undefined)} title={t("account.codes_new", { name: a.name })} closeButtonProps={{ "aria-label": t("act.close") }} size="lg">
-        {codes?.codes !== undefined && <RecoveryCodes codes={codes.codes} account={a.name} onDone={() => setCodes(undefined)} doneLabel={t("act.done")} />}
+      <Modal
+        opened={codes !== undefined}
+        onClose={() => setCodes(undefined)}
+        title={t("account.codes_new", { name: a.name })}
+        closeButtonProps={{ "aria-label": t("act.close") }}
+        size="lg"
+      >
+        {codes?.codes !== undefined && (
+          <RecoveryCodes codes={codes.codes} account={a.name} onDone={() => setCodes(undefined)} doneLabel={t("act.done")} />
+        )}
       </Modal>
     </>
   );
@@ -241,7 +345,8 @@ function Standing({ a, mend, busy }: { a: AccountView; mend: (o: Obstacle) => vo
   const permission = { enable: "account.write", unblock: "account.help", unlock: "account.help", invite: "account.invite" };
   const lastLine = newest !== undefined && (
     <Text size="sm" component="div">
-      {t("account.last")} <Time at={newest.time} />: <Verdict verdict={newest.verdict} label={newest.label} /> <Reference value={newest.reference} />
+      {t("account.last")} <Time at={newest.time} />: <Verdict verdict={newest.verdict} label={newest.label} />{" "}
+      <Reference value={newest.reference} />
     </Text>
   );
   if (first === undefined) {
@@ -258,15 +363,22 @@ function Standing({ a, mend, busy }: { a: AccountView; mend: (o: Obstacle) => vo
     const until = o.until === undefined ? "" : minute(o.until);
     return {
       title: t(`obstacle.${o.kind}`, { name: a.name }),
-      text: t(o.kind === "blocked" ? (o.until === undefined ? "obstacle.blocked_for_good" : "obstacle.blocked_until") : `obstacle.${o.kind}_why`, {
-        until,
-        reason: o.reason === undefined || o.reason === "" ? t("obstacle.no_reason") : o.reason,
-        count: o.count ?? 0,
-      }),
+      text: t(
+        o.kind === "blocked" ? (o.until === undefined ? "obstacle.blocked_for_good" : "obstacle.blocked_until") : `obstacle.${o.kind}_why`,
+        {
+          until,
+          reason: o.reason === undefined || o.reason === "" ? t("obstacle.no_reason") : o.reason,
+          count: o.count ?? 0,
+        },
+      ),
     };
   };
   return (
-    <Alert color={first.kind === "unenrolled" || first.kind === "waiting" ? "yellow" : "red"} icon={<IconLock aria-hidden />} title={says(first).title}>
+    <Alert
+      color={first.kind === "unenrolled" || first.kind === "waiting" ? "yellow" : "red"}
+      icon={<IconLock aria-hidden />}
+      title={says(first).title}
+    >
       <Stack gap="xs" align="flex-start">
         <Text size="sm">{says(first).text}</Text>
         {lastLine}
@@ -332,11 +444,26 @@ function Authenticators({ a, add, resync }: { a: AccountView; add: () => void; r
         columns={[
           { key: "factor", label: t("authenticator.kind"), render: (h) => t(`factor.${h.factor}`, { defaultValue: h.factor }) },
           { key: "label", label: t("authenticator.label"), render: (h) => (h.label === "" ? "–" : h.label) },
-          { key: "serial", label: t("authenticator.serial"), render: (h) => (h.serial === undefined || h.serial === "" ? "–" : <Mono>{h.serial}</Mono>) },
+          {
+            key: "serial",
+            label: t("authenticator.serial"),
+            render: (h) => (h.serial === undefined || h.serial === "" ? "–" : <Mono>{h.serial}</Mono>),
+          },
           {
             key: "used",
             label: t("authenticator.used"),
-            render: (h) => (h.used_at !== undefined ? <Time at={h.used_at} /> : h.used || h.factor === "password" ? (h.used ? t("authenticator.was_used") : "–") : <Status tone="warn">{t("authenticator.never")}</Status>),
+            render: (h) =>
+              h.used_at !== undefined ? (
+                <Time at={h.used_at} />
+              ) : h.used || h.factor !== "oath" ? (
+                h.used ? (
+                  t("authenticator.was_used")
+                ) : (
+                  "–"
+                )
+              ) : (
+                <Status tone="warn">{t("authenticator.never")}</Status>
+              ),
           },
           { key: "created", label: t("accounts.created"), render: (h) => <Time at={h.created} /> },
           {
@@ -349,7 +476,14 @@ function Authenticators({ a, add, resync }: { a: AccountView; add: () => void; r
                     {t("authenticator.resync")}
                   </Button>
                 )}
-                <MayButton permission="authenticator.revoke" size="compact-xs" variant="subtle" color="red" onClick={() => void revoke(h)} aria-label={t("authenticator.revoke_title", { label: h.label === "" ? h.factor : h.label })}>
+                <MayButton
+                  permission="authenticator.revoke"
+                  size="compact-xs"
+                  variant="subtle"
+                  color="red"
+                  onClick={() => void revoke(h)}
+                  aria-label={t("authenticator.revoke_title", { label: h.label === "" ? h.factor : h.label })}
+                >
                   {t("authenticator.revoke")}
                 </MayButton>
               </Group>
@@ -371,11 +505,61 @@ function Bypass({ a, bypass }: { a: AccountView; bypass: BypassView }) {
           {t("bypass.says", { reason: bypass.reason, actor: bypass.actor })} {t("bypass.until")} <Time at={bypass.until} form="exact" />.
         </Text>
         <Fault error={change.error} />
-        <MayButton permission="bypass.write" size="xs" variant="default" loading={change.busy} onClick={() => change.run({ method: "DELETE", path: `/v1/accounts/${part(a.name)}/bypass`, done: t("bypass.did_remove") })}>
+        <MayButton
+          permission="bypass.write"
+          size="xs"
+          variant="default"
+          loading={change.busy}
+          onClick={() => change.run({ method: "DELETE", path: `/v1/accounts/${part(a.name)}/bypass`, done: t("bypass.did_remove") })}
+        >
           {t("bypass.remove")}
         </MayButton>
       </Stack>
     </Alert>
+  );
+}
+
+/** Invitations that can still be used. */
+function Invitations({ name }: { name: string }) {
+  const { t } = useText();
+  const q = useGet<Listed<InvitationView>>(`/v1/accounts/${part(name)}/invitations`);
+  const change = useChange();
+  const open = q.data?.items ?? [];
+  if (open.length === 0) return null;
+  return (
+    <Section title={t("invite.open")} lead={t("invite.open_lead")}>
+      <Fault error={change.error} />
+      <Rows
+        label={t("invite.open")}
+        rows={open}
+        id={(i) => i.id}
+        columns={[
+          {
+            key: "kind",
+            label: t("authenticator.kind"),
+            render: (i) => t(i.replace ? "invite.kind_replace" : `invite.kind_${i.kind}`, { defaultValue: i.kind }),
+          },
+          { key: "by", label: t("invite.by"), render: (i) => i.by },
+          { key: "expires", label: t("sessions.expires"), render: (i) => <Time at={i.expires} /> },
+          { key: "tries", label: t("invite.tries"), number: true, render: (i) => i.tries },
+          {
+            key: "do",
+            label: "",
+            render: (i) => (
+              <MayButton
+                permission="account.invite"
+                size="compact-xs"
+                variant="subtle"
+                color="red"
+                onClick={() => change.run({ method: "DELETE", path: `/v1/invitations/${part(i.id)}`, done: t("invite.did_remove") })}
+              >
+                {t("bypass.remove")}
+              </MayButton>
+            ),
+          },
+        ]}
+      />
+    </Section>
   );
 }
 
@@ -398,7 +582,11 @@ function History({ name }: { name: string }) {
         { key: "outcome", label: t("log.col.outcome"), render: (e) => <Verdict verdict={e.verdict} label={e.label} /> },
         { key: "time", label: t("log.col.time"), render: (e) => <Time at={e.time} form="clock" /> },
         { key: "application", label: t("log.col.application"), render: (e) => (e.application === "" ? e.client : e.application) },
-        { key: "factor", label: t("log.col.factor"), render: (e) => (e.factor === undefined || e.factor === "" ? "–" : t(`factor.${e.factor}`, { defaultValue: e.factor })) },
+        {
+          key: "factor",
+          label: t("log.col.factor"),
+          render: (e) => (e.factor === undefined || e.factor === "" ? "–" : t(`factor.${e.factor}`, { defaultValue: e.factor })),
+        },
         { key: "from", label: t("log.col.from"), render: (e) => <Mono>{e.from !== undefined && e.from !== "" ? e.from : e.source}</Mono> },
         { key: "took", label: t("log.col.took"), number: true, render: (e) => span(e.took_us) },
         { key: "reference", label: t("log.col.reference"), render: (e) => <Reference value={e.reference} /> },
@@ -434,7 +622,17 @@ interface DialogProps {
   close: () => void;
 }
 
-function Frame(props: { title: string; close: () => void; submit: () => void; act: string; busy: boolean; ready: boolean; danger?: boolean; error: Error | null; children: React.ReactNode }) {
+function Frame(props: {
+  title: string;
+  close: () => void;
+  submit: () => void;
+  act: string;
+  busy: boolean;
+  ready: boolean;
+  danger?: boolean;
+  error: Error | null;
+  children: React.ReactNode;
+}) {
   const { t } = useText();
   return (
     <Modal opened onClose={props.close} title={props.title} closeButtonProps={{ "aria-label": t("act.close") }}>
@@ -480,7 +678,7 @@ function BlockDialog({ a, close }: DialogProps) {
           path: `/v1/accounts/${part(a.name)}/block`,
           body: { reason: reason.trim(), ...(until === "" ? {} : { until: fromLocal(until) }) },
           done: t("account.did_block", { name: a.name }),
-          then: close,
+          after: close,
         })
       }
     >
@@ -489,8 +687,21 @@ function BlockDialog({ a, close }: DialogProps) {
         <List.Item>{t("account.block_2")}</List.Item>
         <List.Item>{t("account.block_3")}</List.Item>
       </List>
-      <TextInput label={t("confirm.reason")} description={t("confirm.reason_help")} required value={reason} onChange={(e) => setReason(e.currentTarget.value)} data-autofocus />
-      <TextInput label={t("account.block_until")} description={t("account.block_until_help")} type="datetime-local" value={until} onChange={(e) => setUntil(e.currentTarget.value)} />
+      <TextInput
+        label={t("confirm.reason")}
+        description={t("confirm.reason_help")}
+        required
+        value={reason}
+        onChange={(e) => setReason(e.currentTarget.value)}
+        data-autofocus
+      />
+      <TextInput
+        label={t("account.block_until")}
+        description={t("account.block_until_help")}
+        type="datetime-local"
+        value={until}
+        onChange={(e) => setUntil(e.currentTarget.value)}
+      />
     </Frame>
   );
 }
@@ -508,10 +719,25 @@ function BypassDialog({ a, close }: DialogProps) {
       busy={change.busy}
       ready={reason.trim() !== "" && typeof seconds === "number"}
       error={change.error}
-      submit={() => change.run({ path: `/v1/accounts/${part(a.name)}/bypass`, body: { seconds: Number(seconds), reason: reason.trim() }, done: t("bypass.did_give", { name: a.name }), then: close })}
+      submit={() =>
+        change.run({
+          path: `/v1/accounts/${part(a.name)}/bypass`,
+          body: { seconds: Number(seconds), reason: reason.trim() },
+          done: t("bypass.did_give", { name: a.name }),
+          after: close,
+        })
+      }
     >
       <Text size="sm">{t("bypass.lead")}</Text>
-      <NumberInput label={t("bypass.seconds")} description={t("bypass.seconds_help")} min={10} max={86400} value={seconds} onChange={setSeconds} required />
+      <NumberInput
+        label={t("bypass.seconds")}
+        description={t("bypass.seconds_help")}
+        min={10}
+        max={86400}
+        value={seconds}
+        onChange={setSeconds}
+        required
+      />
       <Group gap={4} role="group" aria-label={t("bypass.usual")}>
         {[120, 300, 900, 3600].map((s) => (
           <Button key={s} size="compact-xs" variant="default" type="button" onClick={() => setSeconds(s)}>
@@ -519,7 +745,14 @@ function BypassDialog({ a, close }: DialogProps) {
           </Button>
         ))}
       </Group>
-      <TextInput label={t("confirm.reason")} description={t("confirm.reason_help")} required value={reason} onChange={(e) => setReason(e.currentTarget.value)} data-autofocus />
+      <TextInput
+        label={t("confirm.reason")}
+        description={t("confirm.reason_help")}
+        required
+        value={reason}
+        onChange={(e) => setReason(e.currentTarget.value)}
+        data-autofocus
+      />
     </Frame>
   );
 }
@@ -539,7 +772,14 @@ function RoleDialog({ a, close }: DialogProps) {
       busy={change.busy}
       ready={role !== (a.role ?? "")}
       error={change.error ?? roles.error}
-      submit={() => change.run({ path: `/v1/accounts/${part(a.name)}/role`, body: { role }, done: t("account.did_role", { name: a.name }), then: close })}
+      submit={() =>
+        change.run({
+          path: `/v1/accounts/${part(a.name)}/role`,
+          body: { role },
+          done: t("account.did_role", { name: a.name }),
+          after: close,
+        })
+      }
     >
       <Text size="sm">{t("account.role_lead")}</Text>
       <Radio.Group value={role} onChange={setRole} label={t("accounts.role")}>
@@ -553,7 +793,11 @@ function RoleDialog({ a, close }: DialogProps) {
                 value={r.name}
                 disabled={beyond}
                 label={t(`role.name.${r.name}`, { defaultValue: r.name })}
-                description={beyond ? t("account.role_beyond") : t(`role.about.${r.name}`, { defaultValue: t("role.custom_about", { count: r.permissions.length }) })}
+                description={
+                  beyond
+                    ? t("account.role_beyond")
+                    : t(`role.about.${r.name}`, { defaultValue: t("role.custom_about", { count: r.permissions.length }) })
+                }
               />
             );
           })}
@@ -576,13 +820,28 @@ function PasswordDialog({ a, close }: DialogProps) {
       busy={change.busy}
       ready={password.length >= 8}
       error={change.error}
-      submit={() => change.run({ path: `/v1/accounts/${part(a.name)}/password`, body: { password }, done: t("account.did_password", { name: a.name }), then: close })}
+      submit={() =>
+        change.run({
+          path: `/v1/accounts/${part(a.name)}/password`,
+          body: { password },
+          done: t("account.did_password", { name: a.name }),
+          after: close,
+        })
+      }
     >
       <List size="sm">
         <List.Item>{t("account.password_1")}</List.Item>
         <List.Item>{t("account.password_2")}</List.Item>
       </List>
-      <PasswordInput label={t("account.password_new")} description={t("account.password_help")} autoComplete="new-password" required value={password} onChange={(e) => setPassword(e.currentTarget.value)} data-autofocus />
+      <PasswordInput size="sm"
+        label={t("account.password_new")}
+        description={t("account.password_help")}
+        autoComplete="new-password"
+        required
+        value={password}
+        onChange={(e) => setPassword(e.currentTarget.value)}
+        data-autofocus
+      />
     </Frame>
   );
 }
@@ -610,16 +869,38 @@ function EditDialog({ a, close }: DialogProps) {
           path: `/v1/accounts/${part(a.name)}`,
           body: { ...(name === a.name ? {} : { name }), aliases, groups },
           done: t("act.saved"),
-          then: (now) => {
+          after: (now) => {
             close();
             if (now.name !== undefined && now.name !== a.name) go(`/console/accounts/${part(now.name)}`, { replace: true });
           },
         })
       }
     >
-      <TextInput label={t("accounts.name")} description={t("account.name_help")} value={name} onChange={(e) => setName(e.currentTarget.value)} required autoComplete="off" spellCheck={false} />
-      <TagsInput label={t("accounts.aliases")} description={t("account.aliases_help")} value={aliases} onChange={setAliases} splitChars={[",", " "]} />
-      <MultiSelect label={t("accounts.groups")} description={t("account.groups_help")} data={[...new Set([...(all.data?.items ?? []).map((g) => g.name), ...a.groups])]} value={groups} onChange={setGroups} nothingFoundMessage={t("nothing")} searchable />
+      <TextInput
+        label={t("accounts.name")}
+        description={t("account.name_help")}
+        value={name}
+        onChange={(e) => setName(e.currentTarget.value)}
+        required
+        autoComplete="off"
+        spellCheck={false}
+      />
+      <TagsInput
+        label={t("accounts.aliases")}
+        description={t("account.aliases_help")}
+        value={aliases}
+        onChange={setAliases}
+        splitChars={[",", " "]}
+      />
+      <MultiSelect
+        label={t("accounts.groups")}
+        description={t("account.groups_help")}
+        data={[...new Set([...(all.data?.items ?? []).map((g) => g.name), ...a.groups])]}
+        value={groups}
+        onChange={setGroups}
+        nothingFoundMessage={t("nothing")}
+        searchable
+      />
     </Frame>
   );
 }
@@ -649,11 +930,19 @@ function AddDialog({ a, close }: DialogProps) {
       busy={change.busy}
       ready
       error={change.error}
-      submit={() => change.run({ path: `/v1/accounts/${part(a.name)}/authenticators`, body: { factor: "oath", label: label.trim() }, then: setMade })}
+      submit={() =>
+        change.run({ path: `/v1/accounts/${part(a.name)}/authenticators`, body: { factor: "oath", label: label.trim() }, after: setMade })
+      }
     >
       <Text size="sm">{t("authenticator.add_lead")}</Text>
       <Alert color="blue">{t("authenticator.add_rather")}</Alert>
-      <TextInput label={t("authenticator.label")} description={t("authenticator.label_help")} value={label} onChange={(e) => setLabel(e.currentTarget.value)} data-autofocus />
+      <TextInput
+        label={t("authenticator.label")}
+        description={t("authenticator.label_help")}
+        value={label}
+        onChange={(e) => setLabel(e.currentTarget.value)}
+        data-autofocus
+      />
       <Text size="sm">
         {t("authenticator.token_rather")} <Go to="/console/tokens">{t("nav.tokens")}</Go>
       </Text>
@@ -688,11 +977,33 @@ function ResyncDialog({ h, close }: { h: AuthenticatorView; close: () => void })
       busy={change.busy}
       ready={first.trim() !== "" && second.trim() !== ""}
       error={change.error}
-      submit={() => change.run({ path: `/v1/authenticators/${part(h.id)}/resync`, body: { first: first.trim(), second: second.trim() }, done: t("authenticator.did_resync"), then: close })}
+      submit={() =>
+        change.run({
+          path: `/v1/authenticators/${part(h.id)}/resync`,
+          body: { first: first.trim(), second: second.trim() },
+          done: t("authenticator.did_resync"),
+          after: close,
+        })
+      }
     >
       <Text size="sm">{t("authenticator.resync_lead")}</Text>
-      <TextInput label={t("authenticator.first")} inputMode="numeric" autoComplete="off" required value={first} onChange={(e) => setFirst(e.currentTarget.value)} data-autofocus />
-      <TextInput label={t("authenticator.second")} inputMode="numeric" autoComplete="off" required value={second} onChange={(e) => setSecond(e.currentTarget.value)} />
+      <TextInput
+        label={t("authenticator.first")}
+        inputMode="numeric"
+        autoComplete="off"
+        required
+        value={first}
+        onChange={(e) => setFirst(e.currentTarget.value)}
+        data-autofocus
+      />
+      <TextInput
+        label={t("authenticator.second")}
+        inputMode="numeric"
+        autoComplete="off"
+        required
+        value={second}
+        onChange={(e) => setSecond(e.currentTarget.value)}
+      />
     </Frame>
   );
 }

@@ -31,7 +31,11 @@ export default function Accounts() {
     if (settled !== get("q")) set("q", settled, true);
   }, [settled]);
   const state = (states as readonly string[]).includes(get("state")) ? get("state") : "";
-  const list = useList<AccountView>("/v1/accounts", { q: get("q"), state, role: get("role"), group: get("group"), limit: 50 }, { enabled: may("account.read") });
+  const list = useList<AccountView>(
+    "/v1/accounts",
+    { q: get("q"), state, role: get("role"), group: get("group"), limit: 50 },
+    { enabled: may("account.read") },
+  );
   const groups = useGet<Listed<GroupView>>("/v1/groups", undefined, { enabled: may("settings.read") });
   const roles = useGet<Listed<RoleView>>("/v1/roles", undefined, { enabled: may("role.read") });
   const any = get("q") !== "" || state !== "" || get("role") !== "" || get("group") !== "";
@@ -48,7 +52,13 @@ export default function Accounts() {
       }
     >
       {get("task") === "new-phone" && (
-        <Alert color="blue" title={t("accounts.new_phone")} withCloseButton closeButtonLabel={t("act.close")} onClose={() => set("task", "")}>
+        <Alert
+          color="blue"
+          title={t("accounts.new_phone")}
+          withCloseButton
+          closeButtonLabel={t("act.close")}
+          onClose={() => set("task", "")}
+        >
           {t("accounts.new_phone_help")}
         </Alert>
       )}
@@ -116,11 +126,25 @@ export default function Accounts() {
             { key: "state", label: t("accounts.state"), render: (a) => <Standing a={a} /> },
             { key: "aliases", label: t("accounts.aliases"), render: (a) => a.aliases.join(", ") || "–" },
             { key: "groups", label: t("accounts.groups"), render: (a) => a.groups.join(", ") || "–" },
-            { key: "role", label: t("accounts.role"), render: (a) => (a.role === undefined || a.role === "" ? "–" : t(`role.name.${a.role}`, { defaultValue: a.role })) },
+            {
+              key: "role",
+              label: t("accounts.role"),
+              render: (a) => (a.role === undefined || a.role === "" ? "–" : t(`role.name.${a.role}`, { defaultValue: a.role })),
+            },
             { key: "created", label: t("accounts.created"), narrow: true, render: (a) => day(a.created) },
           ]}
           empty={
-            <Empty title={t(any ? "accounts.none_found" : "accounts.none")} good={state !== ""} action={any ? undefined : <MayLink permission="account.write" to="/console/accounts/add">{t("accounts.add")}</MayLink>}>
+            <Empty
+              title={t(any ? "accounts.none_found" : "accounts.none")}
+              good={state !== ""}
+              action={
+                any ? undefined : (
+                  <MayLink permission="account.write" to="/console/accounts/add">
+                    {t("accounts.add")}
+                  </MayLink>
+                )
+              }
+            >
               {t(state === "locked" ? "accounts.none_locked" : any ? "accounts.none_found_help" : "accounts.none_help")}
             </Empty>
           }

@@ -22,7 +22,12 @@ export default function AddAccount() {
   const change = useChange<AccountView>();
   const after = (a: AccountView) => go(`/console/accounts/${part(a.name)}`, { replace: true });
   return (
-    <Page title={t("accounts.add")} lead={t("add_account.lead")} permission="account.write" back={{ to: "/console/accounts", label: t("accounts.title") }}>
+    <Page
+      title={t("accounts.add")}
+      lead={t("add_account.lead")}
+      permission="account.write"
+      back={{ to: "/console/accounts", label: t("accounts.title") }}
+    >
       <Section>
         <form
           onSubmit={(e) => {
@@ -31,15 +36,37 @@ export default function AddAccount() {
               path: "/v1/accounts",
               body: { name: name.trim(), aliases, groups, ...(way === "password" ? { password } : {}) },
               done: t("add_account.did", { name: name.trim() }),
-              then: (a) => (may("account.invite") && way !== "external" ? setMade(a) : after(a)),
+              after: (a) => (may("account.invite") && way !== "external" ? setMade(a) : after(a)),
             });
           }}
         >
           <Stack gap="md" maw={560}>
-            <TextInput label={t("accounts.name")} description={t("add_account.name_help")} required value={name} onChange={(e) => setName(e.currentTarget.value)} autoComplete="off" autoCapitalize="off" spellCheck={false} autoFocus />
-            <TagsInput label={t("accounts.aliases")} description={t("account.aliases_help")} value={aliases} onChange={setAliases} splitChars={[",", " "]} />
+            <TextInput
+              label={t("accounts.name")}
+              description={t("add_account.name_help")}
+              required
+              value={name}
+              onChange={(e) => setName(e.currentTarget.value)}
+              autoComplete="off"
+              autoCapitalize="off"
+              spellCheck={false}
+              autoFocus
+            />
+            <TagsInput
+              label={t("accounts.aliases")}
+              description={t("account.aliases_help")}
+              value={aliases}
+              onChange={setAliases}
+              splitChars={[",", " "]}
+            />
             {(all.data?.items.length ?? 0) > 0 && (
-              <MultiSelect label={t("accounts.groups")} description={t("account.groups_help")} data={(all.data?.items ?? []).map((g) => g.name)} value={groups} onChange={setGroups} />
+              <MultiSelect
+                label={t("accounts.groups")}
+                description={t("account.groups_help")}
+                data={(all.data?.items ?? []).map((g) => g.name)}
+                value={groups}
+                onChange={setGroups}
+              />
             )}
             <Radio.Group label={t("add_account.password")} value={way} onChange={setWay}>
               <Stack gap="xs" mt="xs">
@@ -48,7 +75,16 @@ export default function AddAccount() {
                 <Radio value="external" label={t("add_account.way_external")} description={t("add_account.way_external_help")} />
               </Stack>
             </Radio.Group>
-            {way === "password" && <PasswordInput label={t("account.password_new")} description={t("account.password_help")} autoComplete="new-password" required value={password} onChange={(e) => setPassword(e.currentTarget.value)} />}
+            {way === "password" && (
+              <PasswordInput size="sm"
+                label={t("account.password_new")}
+                description={t("account.password_help")}
+                autoComplete="new-password"
+                required
+                value={password}
+                onChange={(e) => setPassword(e.currentTarget.value)}
+              />
+            )}
             <Fault error={change.error} />
             <Group>
               <Button type="submit" loading={change.busy} disabled={name.trim() === ""}>

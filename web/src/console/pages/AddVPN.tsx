@@ -1,12 +1,12 @@
 // From nothing to the first packet of a VPN, in three steps.
 import { Alert, Autocomplete, Button, Checkbox, Group, List, Loader, Radio, Stack, Text, TextInput } from "@mantine/core";
+import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { Steps } from "~/ui/Steps";
 import { call, part } from "../api/call";
 import type { Application, ClientView, EventPage, Page as Listed, SystemView } from "../api/types";
 import { useGet, useMay, useText } from "../core";
-import { Copy, Facts, Fault, Go, Mono, Page, Reference, Section, SecretOnce, Time, Verdict } from "../ui/kit";
-import { useQueryClient } from "@tanstack/react-query";
+import { Copy, Facts, Fault, Go, Mono, Page, Reference, SecretOnce, Section, Time, Verdict } from "../ui/kit";
 import classes from "./plain.module.css";
 
 const steps = ["application", "client", "connect"] as const;
@@ -49,9 +49,18 @@ export default function AddVPN() {
   };
 
   return (
-    <Page title={t("vpn.title")} lead={t("vpn.lead")} permission="settings.write" back={{ to: "/console/applications", label: t("applications.title") }}>
+    <Page
+      title={t("vpn.title")}
+      lead={t("vpn.lead")}
+      permission="settings.write"
+      back={{ to: "/console/applications", label: t("applications.title") }}
+    >
       <Section>
-        <Steps label={t("vpn.title")} now={step} steps={steps.map((s) => ({ key: s, title: t(`vpn.step_${s}`), done: steps.indexOf(s) < steps.indexOf(step) }))} />
+        <Steps
+          label={t("vpn.title")}
+          now={step}
+          steps={steps.map((s) => ({ key: s, title: t(`vpn.step_${s}`), done: steps.indexOf(s) < steps.indexOf(step) }))}
+        />
         {step === "application" && (
           <form
             className={classes.form}
@@ -62,7 +71,16 @@ export default function AddVPN() {
           >
             <Stack gap="md">
               <Text>{t("vpn.application_lead")}</Text>
-              <Autocomplete label={t("applications.name")} description={t("vpn.application_help")} data={(apps.data?.items ?? []).map((a) => a.name)} value={application} onChange={setApplication} required placeholder="office-vpn" autoFocus />
+              <Autocomplete
+                label={t("applications.name")}
+                description={t("vpn.application_help")}
+                data={(apps.data?.items ?? []).map((a) => a.name)}
+                value={application}
+                onChange={setApplication}
+                required
+                placeholder="office-vpn"
+                autoFocus
+              />
               <Group>
                 <Button type="submit" disabled={application.trim() === ""}>
                   {t("act.next")}
@@ -81,8 +99,25 @@ export default function AddVPN() {
           >
             <Stack gap="md">
               <Text>{t("vpn.client_lead")}</Text>
-              <TextInput label={t("vpn.client_name")} description={t("vpn.client_name_help")} required value={name} onChange={(e) => setName(e.currentTarget.value)} placeholder="firewall-1" autoFocus autoComplete="off" />
-              <TextInput label={t("client.source")} description={t("vpn.source_help")} required value={source} onChange={(e) => setSource(e.currentTarget.value)} placeholder="192.0.2.10" autoComplete="off" />
+              <TextInput
+                label={t("vpn.client_name")}
+                description={t("vpn.client_name_help")}
+                required
+                value={name}
+                onChange={(e) => setName(e.currentTarget.value)}
+                placeholder="firewall-1"
+                autoFocus
+                autoComplete="off"
+              />
+              <TextInput
+                label={t("client.source")}
+                description={t("vpn.source_help")}
+                required
+                value={source}
+                onChange={(e) => setSource(e.currentTarget.value)}
+                placeholder="192.0.2.10"
+                autoComplete="off"
+              />
               <Radio.Group label={t("vpn.mode")} value={mode} onChange={setMode}>
                 <Stack gap="xs" mt="xs">
                   <Radio value="challenge" label={t("client.mode_challenge")} description={t("client.mode_challenge_help")} />
@@ -95,7 +130,12 @@ export default function AddVPN() {
                   <Radio value="none" label={t("client.password_none")} description={t("client.password_none_help")} />
                 </Stack>
               </Radio.Group>
-              <Checkbox label={t("client.lax")} description={t("client.lax_help")} checked={lax} onChange={(e) => setLax(e.currentTarget.checked)} />
+              <Checkbox
+                label={t("client.lax")}
+                description={t("client.lax_help")}
+                checked={lax}
+                onChange={(e) => setLax(e.currentTarget.checked)}
+              />
               <Fault error={error} />
               <Group>
                 <Button type="button" variant="default" onClick={() => setStep("application")}>

@@ -21,7 +21,12 @@ export default function Applications() {
   const remove = useChange();
   const confirm = useConfirm();
   const drop = async (a: string) => {
-    const yes = await confirm({ title: t("applications.remove_title", { name: a }), consequences: [t("applications.remove_1")], act: t("act.remove"), danger: true });
+    const yes = await confirm({
+      title: t("applications.remove_title", { name: a }),
+      consequences: [t("applications.remove_1")],
+      act: t("act.remove"),
+      danger: true,
+    });
     if (yes) remove.run({ method: "DELETE", path: `/v1/applications/${part(a)}`, done: t("applications.did_remove") });
   };
   return (
@@ -49,7 +54,7 @@ export default function Applications() {
                 path: "/v1/applications",
                 body: { name: name.trim() },
                 done: t("applications.did_add"),
-                then: () => {
+                after: () => {
                   setName("");
                   setAdding(false);
                 },
@@ -58,7 +63,13 @@ export default function Applications() {
           >
             <Stack gap="sm">
               <Group align="flex-end" gap="sm">
-                <TextInput label={t("applications.name")} required value={name} onChange={(e) => setName(e.currentTarget.value)} autoFocus />
+                <TextInput
+                  label={t("applications.name")}
+                  required
+                  value={name}
+                  onChange={(e) => setName(e.currentTarget.value)}
+                  autoFocus
+                />
                 <Button type="submit" loading={add.busy} disabled={name.trim() === ""}>
                   {t("applications.add")}
                 </Button>
@@ -73,7 +84,14 @@ export default function Applications() {
         {(d) =>
           d.items.length === 0 ? (
             <Section>
-              <Empty title={t("applications.none")} action={<MayLink permission="settings.write" to="/console/applications/add">{t("task.vpn")}</MayLink>}>
+              <Empty
+                title={t("applications.none")}
+                action={
+                  <MayLink permission="settings.write" to="/console/applications/add">
+                    {t("task.vpn")}
+                  </MayLink>
+                }
+              >
                 {t("applications.none_help")}
               </Empty>
             </Section>
@@ -88,7 +106,14 @@ export default function Applications() {
                   actions={
                     <>
                       <Go to={`/console/sign-ins?application=${encodeURIComponent(a.name)}`}>{t("applications.logins")}</Go>
-                      <MayButton permission="settings.write" size="compact-sm" variant="subtle" color="red" onClick={() => void drop(a.name)} aria-label={t("applications.remove_title", { name: a.name })}>
+                      <MayButton
+                        permission="settings.write"
+                        size="compact-sm"
+                        variant="subtle"
+                        color="red"
+                        onClick={() => void drop(a.name)}
+                        aria-label={t("applications.remove_title", { name: a.name })}
+                      >
                         {t("act.remove")}
                       </MayButton>
                     </>
@@ -102,16 +127,34 @@ export default function Applications() {
                     empty={<Empty title={t("applications.no_clients")}>{t("applications.no_clients_help")}</Empty>}
                     columns={[
                       { key: "name", label: t("event.client"), render: (c) => <Go to={`/console/clients/${part(c.name)}`}>{c.name}</Go> },
-                      { key: "door", label: t("event.door"), render: (c) => t(`door.${c.door ?? "radius"}`, { defaultValue: c.door ?? "radius" }) },
-                      { key: "source", label: t("client.source"), render: (c) => (c.source === "" ? (c.origins ?? []).join(", ") || "–" : <Mono>{c.source}</Mono>) },
-                      { key: "mode", label: t("client.mode"), render: (c) => (c.door === "https" ? "–" : t(`client.mode_${c.mode}`, { defaultValue: c.mode })) },
-                      { key: "password", label: t("client.password"), render: (c) => t(`client.password_${c.password}`, { defaultValue: c.password }) },
+                      {
+                        key: "door",
+                        label: t("event.door"),
+                        render: (c) => t(`door.${c.door ?? "radius"}`, { defaultValue: c.door ?? "radius" }),
+                      },
+                      {
+                        key: "source",
+                        label: t("client.source"),
+                        render: (c) => (c.source === "" ? (c.origins ?? []).join(", ") || "–" : <Mono>{c.source}</Mono>),
+                      },
+                      {
+                        key: "mode",
+                        label: t("client.mode"),
+                        render: (c) => (c.door === "https" ? "–" : t(`client.mode_${c.mode}`, { defaultValue: c.mode })),
+                      },
+                      {
+                        key: "password",
+                        label: t("client.password"),
+                        render: (c) => t(`client.password_${c.password}`, { defaultValue: c.password }),
+                      },
                       {
                         key: "warnings",
                         label: t("warnings"),
                         render: (c) => (
                           <Group gap={6}>
-                            {c.warnings.length > 0 ? <Status tone="warn">{t("client.warnings", { count: c.warnings.length })}</Status> : "–"}
+                            {c.warnings.length > 0 ? (
+                              <Status tone="warn">{t("client.warnings", { count: c.warnings.length })}</Status>
+                            ) : c.secrets > 1 ? null : "–"}
                             {c.secrets > 1 && <State color="yellow">{t("client.rotating")}</State>}
                           </Group>
                         ),

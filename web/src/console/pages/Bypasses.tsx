@@ -12,7 +12,11 @@ export default function Bypasses() {
   const change = useChange();
   const confirm = useConfirm();
   const drop = async (b: BypassView) => {
-    const yes = await confirm({ title: t("bypass.remove_title", { name: b.account }), consequences: [t("bypass.remove_1")], act: t("bypass.remove") });
+    const yes = await confirm({
+      title: t("bypass.remove_title", { name: b.account }),
+      consequences: [t("bypass.remove_1")],
+      act: t("bypass.remove"),
+    });
     if (yes) change.run({ method: "DELETE", path: `/v1/accounts/${part(b.account)}/bypass`, done: t("bypass.did_remove") });
   };
   return (
@@ -31,7 +35,11 @@ export default function Bypasses() {
             }
             columns={[
               { key: "account", label: t("event.account"), render: (b) => <AccountLink name={b.account} /> },
-              { key: "live", label: t("accounts.state"), render: (b) => <Status tone={b.live ? "warn" : "muted"}>{t(b.live ? "bypass.live" : "bypass.over")}</Status> },
+              {
+                key: "live",
+                label: t("accounts.state"),
+                render: (b) => <Status tone={b.live ? "warn" : "muted"}>{t(b.live ? "bypass.live" : "bypass.over")}</Status>,
+              },
               { key: "until", label: t("bypass.ends"), render: (b) => <Time at={b.until} /> },
               { key: "reason", label: t("confirm.reason"), render: (b) => b.reason },
               { key: "actor", label: t("bypass.actor"), render: (b) => b.actor },

@@ -25,13 +25,27 @@ export default function Cache() {
   const purge = useChange();
   const confirm = useConfirm();
   const drop = async (c: CacheRuleView) => {
-    const yes = await confirm({ title: t("cache.remove_title", { application: c.application }), consequences: [t("cache.remove_1"), t("cache.remove_2")], act: t("act.remove") });
+    const yes = await confirm({
+      title: t("cache.remove_title", { application: c.application }),
+      consequences: [t("cache.remove_1"), t("cache.remove_2")],
+      act: t("act.remove"),
+    });
     if (yes) remove.run({ method: "DELETE", path: `/v1/cache-rules/${part(c.application)}`, done: t("cache.did_remove") });
   };
   const forget = async () => {
     const name = account.trim();
-    const yes = await confirm({ title: t(name === "" ? "cache.purge_all_title" : "cache.purge_title", { name }), consequences: [t("cache.purge_1")], act: t("cache.purge") });
-    if (yes) purge.run({ path: "/v1/cache/purge", body: name === "" ? {} : { account: name }, done: t("cache.did_purge"), then: () => setAccount("") });
+    const yes = await confirm({
+      title: t(name === "" ? "cache.purge_all_title" : "cache.purge_title", { name }),
+      consequences: [t("cache.purge_1")],
+      act: t("cache.purge"),
+    });
+    if (yes)
+      purge.run({
+        path: "/v1/cache/purge",
+        body: name === "" ? { all: true } : { account: name },
+        done: t("cache.did_purge"),
+        after: () => setAccount(""),
+      });
   };
   return (
     <Page
@@ -50,19 +64,43 @@ export default function Cache() {
             className={classes.form}
             onSubmit={(e) => {
               e.preventDefault();
-              add.run({ path: "/v1/cache-rules", body: { application, type, seconds: Number(seconds) }, done: t("cache.did_add"), then: () => setOpen(false) });
+              add.run({
+                path: "/v1/cache-rules",
+                body: { application, type, seconds: Number(seconds) },
+                done: t("cache.did_add"),
+                after: () => setOpen(false),
+              });
             }}
           >
             <Stack gap="md">
-              <Select label={t("event.application")} data={(applications.data?.items ?? []).map((a) => a.name)} value={application} onChange={setApplication} required />
+              <Select
+                label={t("event.application")}
+                data={(applications.data?.items ?? []).map((a) => a.name)}
+                value={application}
+                onChange={setApplication}
+                required
+              />
               <Radio.Group label={t("cache.type")} value={type} onChange={setType}>
                 <Stack gap="xs" mt="xs">
                   {types.map((x) => (
-                    <Radio key={x} value={x} label={t(`cache_type.${x.replaceAll("+", "_")}`)} description={t(`cache_help.${x.replaceAll("+", "_")}`)} />
+                    <Radio
+                      key={x}
+                      value={x}
+                      label={t(`cache_type.${x.replaceAll("+", "_")}`)}
+                      description={t(`cache_help.${x.replaceAll("+", "_")}`)}
+                    />
                   ))}
                 </Stack>
               </Radio.Group>
-              <NumberInput label={t("cache.seconds")} description={t("cache.seconds_help")} min={1} max={86400} value={seconds} onChange={setSeconds} required />
+              <NumberInput
+                label={t("cache.seconds")}
+                description={t("cache.seconds_help")}
+                min={1}
+                max={86400}
+                value={seconds}
+                onChange={setSeconds}
+                required
+              />
               <Fault error={add.error} />
               <Group>
                 <Button type="submit" loading={add.busy} disabled={application === null || typeof seconds !== "number"}>
@@ -87,7 +125,11 @@ export default function Cache() {
             }
             columns={[
               { key: "application", label: t("event.application"), render: (c) => c.application },
-              { key: "type", label: t("cache.type"), render: (c) => t(`cache_type.${c.type.replaceAll("+", "_")}`, { defaultValue: c.type }) },
+              {
+                key: "type",
+                label: t("cache.type"),
+                render: (c) => t(`cache_type.${c.type.replaceAll("+", "_")}`, { defaultValue: c.type }),
+              },
               { key: "seconds", label: t("cache.life"), render: (c) => t("cache.for_seconds", { count: c.seconds, n: n(c.seconds) }) },
               { key: "code", label: t("event.outcome"), number: true, render: (c) => c.code },
               { key: "created", label: t("accounts.created"), render: (c) => <Time at={c.created} /> },
@@ -96,7 +138,14 @@ export default function Cache() {
                 key: "do",
                 label: "",
                 render: (c) => (
-                  <MayButton permission="policy.write" size="compact-xs" variant="subtle" color="red" onClick={() => void drop(c)} aria-label={t("cache.remove_title", { application: c.application })}>
+                  <MayButton
+                    permission="policy.write"
+                    size="compact-xs"
+                    variant="subtle"
+                    color="red"
+                    onClick={() => void drop(c)}
+                    aria-label={t("cache.remove_title", { application: c.application })}
+                  >
                     {t("act.remove")}
                   </MayButton>
                 ),
@@ -113,7 +162,12 @@ export default function Cache() {
           }}
         >
           <Group align="flex-end" gap="sm">
-            <TextInput label={t("cache.purge_account")} value={account} onChange={(e) => setAccount(e.currentTarget.value)} autoComplete="off" />
+            <TextInput
+              label={t("cache.purge_account")}
+              value={account}
+              onChange={(e) => setAccount(e.currentTarget.value)}
+              autoComplete="off"
+            />
             <MayButton permission="cache.write" type="submit" variant="default" loading={purge.busy}>
               {t(account.trim() === "" ? "cache.purge_all" : "cache.purge")}
             </MayButton>

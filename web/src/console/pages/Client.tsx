@@ -7,7 +7,23 @@ import { useChange, useGet, useMay, useText } from "../core";
 import { useGo, useName } from "../go";
 import { attributesOf } from "../lib/attributes";
 import { useConfirm } from "../ui/confirm";
-import { AccountLink, Answered, Empty, Facts, Fault, Go, MayButton, Mono, Page, Reference, Section, SecretOnce, Time, Verdict, Warnings } from "../ui/kit";
+import {
+  AccountLink,
+  Answered,
+  Empty,
+  Facts,
+  Fault,
+  Go,
+  MayButton,
+  Mono,
+  Page,
+  Reference,
+  SecretOnce,
+  Section,
+  Time,
+  Verdict,
+  Warnings,
+} from "../ui/kit";
 import { Patience } from "../ui/Patience";
 import { Rows } from "../ui/Rows";
 import classes from "./plain.module.css";
@@ -18,7 +34,12 @@ export default function Client() {
   const may = useMay();
   const q = useGet<ClientView>(`/v1/clients/${part(name)}`, undefined, { enabled: may("settings.read") });
   return (
-    <Page title={name} lead={q.data && t("client.lead", { application: q.data.application })} permission="settings.read" back={{ to: "/console/applications", label: t("applications.title") }}>
+    <Page
+      title={name}
+      lead={q.data && t("client.lead", { application: q.data.application })}
+      permission="settings.read"
+      back={{ to: "/console/applications", label: t("applications.title") }}
+    >
       <Answered q={q}>{(c) => <One c={c} />}</Answered>
     </Page>
   );
@@ -38,16 +59,32 @@ function One({ c }: { c: ClientView }) {
   const patience = useGet<PatienceView>(`${path}/patience`, undefined, { enabled: radius });
   const events = useGet<Listed<EventView>>("/v1/events", { client: c.name, limit: 8 }, { enabled: may("event.read"), every: 10_000 });
   const begin = async () => {
-    const yes = await confirm({ title: t("rotate.title", { name: c.name }), consequences: [t("rotate.1"), t("rotate.2"), ...(c.secrets > 1 ? [t("rotate.again")] : [])], act: t("rotate.begin") });
-    if (yes) rotate.run({ path: `${path}/rotate`, body: {}, then: (r) => setSecret(r.secret) });
+    const yes = await confirm({
+      title: t("rotate.title", { name: c.name }),
+      consequences: [t("rotate.1"), t("rotate.2"), ...(c.secrets > 1 ? [t("rotate.again")] : [])],
+      act: t("rotate.begin"),
+    });
+    if (yes) rotate.run({ path: `${path}/rotate`, body: {}, after: (r) => setSecret(r.secret) });
   };
   const finish = async () => {
-    const yes = await confirm({ title: t("rotate.finish_title", { name: c.name }), consequences: [t("rotate.finish_1"), t("rotate.finish_2")], act: t("rotate.finish"), danger: true });
-    if (yes) change.run({ path: `${path}/rotate-finish`, done: t("rotate.did_finish"), then: () => setSecret(undefined) });
+    const yes = await confirm({
+      title: t("rotate.finish_title", { name: c.name }),
+      consequences: [t("rotate.finish_1"), t("rotate.finish_2")],
+      act: t("rotate.finish"),
+      danger: true,
+    });
+    if (yes) change.run({ path: `${path}/rotate-finish`, done: t("rotate.did_finish"), after: () => setSecret(undefined) });
   };
   const remove = async () => {
-    const yes = await confirm({ title: t("client.remove_title", { name: c.name }), consequences: [t("client.remove_1"), t("client.remove_2")], act: t("act.remove"), danger: true, sure: t("client.remove_sure") });
-    if (yes) change.run({ method: "DELETE", path, done: t("client.did_remove"), then: () => go("/console/applications", { replace: true }) });
+    const yes = await confirm({
+      title: t("client.remove_title", { name: c.name }),
+      consequences: [t("client.remove_1"), t("client.remove_2")],
+      act: t("act.remove"),
+      danger: true,
+      sure: t("client.remove_sure"),
+    });
+    if (yes)
+      change.run({ method: "DELETE", path, done: t("client.did_remove"), after: () => go("/console/applications", { replace: true }) });
   };
   return (
     <>
@@ -111,7 +148,11 @@ function One({ c }: { c: ClientView }) {
         </Section>
       )}
       {may("event.read") && (
-        <Section title={t("client.newest")} flush actions={<Go to={`/console/sign-ins?client=${encodeURIComponent(c.name)}`}>{t("client.in_log")}</Go>}>
+        <Section
+          title={t("client.newest")}
+          flush
+          actions={<Go to={`/console/sign-ins?client=${encodeURIComponent(c.name)}`}>{t("client.in_log")}</Go>}
+        >
           <Rows
             label={t("client.newest")}
             rows={events.data?.items ?? []}
@@ -171,15 +212,26 @@ function Edit({ c, close }: { c: ClientView; close: () => void }) {
             ...(same(origins, c.origins ?? []) ? {} : { origins }),
           },
           done: t("act.saved"),
-          then: close,
+          after: close,
         });
       }}
     >
       <Stack gap="md">
-        <Select label={t("event.application")} data={(apps.data?.items ?? [{ name: c.application }]).map((a) => a.name)} value={application} onChange={setApplication} />
+        <Select
+          label={t("event.application")}
+          data={(apps.data?.items ?? [{ name: c.application }]).map((a) => a.name)}
+          value={application}
+          onChange={setApplication}
+        />
         {radius ? (
           <>
-            <TextInput label={t("client.source")} description={t("vpn.source_help")} value={source} onChange={(e) => setSource(e.currentTarget.value)} required />
+            <TextInput
+              label={t("client.source")}
+              description={t("vpn.source_help")}
+              value={source}
+              onChange={(e) => setSource(e.currentTarget.value)}
+              required
+            />
             <Radio.Group label={t("vpn.mode")} value={mode} onChange={setMode}>
               <Stack gap="xs" mt="xs">
                 <Radio value="challenge" label={t("client.mode_challenge")} description={t("client.mode_challenge_help")} />
@@ -192,8 +244,18 @@ function Edit({ c, close }: { c: ClientView; close: () => void }) {
                 <Radio value="none" label={t("client.password_none")} description={t("client.password_none_help")} />
               </Stack>
             </Radio.Group>
-            <Checkbox label={t("client.believe")} description={t("client.believe_help")} checked={believed} onChange={(e) => setBelieved(e.currentTarget.checked)} />
-            <Checkbox label={t("client.strict")} description={t("client.lax_help")} checked={strict} onChange={(e) => setStrict(e.currentTarget.checked)} />
+            <Checkbox
+              label={t("client.believe")}
+              description={t("client.believe_help")}
+              checked={believed}
+              onChange={(e) => setBelieved(e.currentTarget.checked)}
+            />
+            <Checkbox
+              label={t("client.strict")}
+              description={t("client.lax_help")}
+              checked={strict}
+              onChange={(e) => setStrict(e.currentTarget.checked)}
+            />
           </>
         ) : (
           <TagsInput label={t("client.origins")} description={t("client.origins_help")} value={origins} onChange={setOrigins} />

@@ -4,9 +4,9 @@ import { Accordion, Alert, Badge, Button, Code, Group, Select, Stack, Text } fro
 import { IconDownload, IconFileUpload, IconUpload } from "@tabler/icons-react";
 import { type DragEvent, useRef, useState } from "react";
 import { call, callFile, save } from "../api/call";
-import type { Diagnosis as Report, DiagnosisAttempt, DiagnosisFinding, DiagnosisStep } from "../api/types";
+import type { DiagnosisAttempt, DiagnosisFinding, DiagnosisStep, Diagnosis as Report } from "../api/types";
 import { useText } from "../core";
-import { Copy, Empty, Facts, Fault, Mono, Page, Section, sentence, Status, Time, Warnings } from "../ui/kit";
+import { Copy, Empty, Facts, Fault, Mono, Page, Section, Status, sentence, Time, Warnings } from "../ui/kit";
 import { Rows } from "../ui/Rows";
 import classes from "./Diagnosis.module.css";
 
@@ -29,6 +29,8 @@ export default function Diagnosis() {
   const [busy, setBusy] = useState<"" | "json" | "html">("");
   const [error, setError] = useState<Error | undefined>();
   const [report, setReport] = useState<Report | undefined>();
+  const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const [zone, setZone] = useState(own);
   const input = useRef<HTMLInputElement>(null);
 
   const body = () => {
@@ -45,7 +47,7 @@ export default function Diagnosis() {
     setBusy("json");
     setError(undefined);
     try {
-      setReport(await call<Report>("POST", "/v1/diagnoses", { body: body() }));
+      setReport(await call<Report>("POST", "/v1/diagnoses", { query: { zone }, body: body() }));
     } catch (e) {
       setError(e as Error);
     } finally {
@@ -56,7 +58,10 @@ export default function Diagnosis() {
     setBusy("html");
     setError(undefined);
     try {
-      save(await callFile("POST", "/v1/diagnoses", "text/html", { query: { format: "html" }, body: body() }), `diagnosis-${new Date().toISOString().slice(0, 10)}.html`);
+      save(
+        await callFile("POST", "/v1/diagnoses", "text/html", { query: { format: "html", zone }, body: body() }),
+        `diagnosis-${new Date().toISOString().slice(0, 10)}.html`,
+      );
     } catch (e) {
       setError(e as Error);
     } finally {
@@ -87,7 +92,18 @@ export default function Diagnosis() {
         <Text size="sm" c="dimmed" ta="center" maw={560}>
           {t("diagnosis.kinds")}
         </Text>
-        <input ref={input} type="file" multiple className="sp-hidden" tabIndex={-1} aria-label={t("diagnosis.choose")} onChange={(e) => { take(e.currentTarget.files); e.currentTarget.value = ""; }} />
+        <input
+          ref={input}
+          type="file"
+          multiple
+          className="sp-hidden"
+          tabIndex={-1}
+          aria-label={t("diagnosis.choose")}
+          onChange={(e) => {
+            take(e.currentTarget.files);
+            e.currentTarget.value = "";
+          }}
+        />
         <Button variant="default" leftSection={<IconUpload size={16} aria-hidden />} onClick={() => input.current?.click()}>
           {t("diagnosis.choose")}
         </Button>
@@ -103,17 +119,37 @@ export default function Diagnosis() {
                     {size(f.size, n)}
                   </Text>
                 </span>
-                <Button size="compact-xs" variant="subtle" color="red" onClick={() => setFiles(files.filter((x) => x !== f))} aria-label={t("diagnosis.without", { name: f.name })}>
+                <Button
+                  size="compact-xs"
+                  variant="subtle"
+                  color="red"
+                  onClick={() => setFiles(files.filter((x) => x !== f))}
+                  aria-label={t("diagnosis.without", { name: f.name })}
+                >
                   {t("act.remove")}
                 </Button>
               </li>
             ))}
           </ul>
+          <Select
+            label={t("diagnosis.zone")}
+            description={t("diagnosis.zone_help")}
+            data={[...new Set([own, "UTC"])]}
+            value={zone}
+            onChange={(v) => setZone(v ?? own)}
+            maw={360}
+            mt="sm"
+          />
           <Group mt="sm" gap="xs">
             <Button loading={busy === "json"} onClick={() => void run()}>
               {t("diagnosis.run")}
             </Button>
-            <Button variant="default" loading={busy === "html"} leftSection={<IconDownload size={16} aria-hidden />} onClick={() => void page()}>
+            <Button
+              variant="default"
+              loading={busy === "html"}
+              leftSection={<IconDownload size={16} aria-hidden />}
+              onClick={() => void page()}
+            >
               {t("diagnosis.html")}
             </Button>
           </Group>
@@ -181,10 +217,18 @@ function Result({ r }: { r: Report }) {
           id={(f) => f.name}
           columns={[
             { key: "name", label: t("diagnosis.file"), render: (f) => <Mono>{f.name}</Mono> },
-            { key: "formats", label: t("diagnosis.format"), render: (f) => Object.keys(f.formats ?? {}).join(", ") || <Status tone="muted">{t("diagnosis.no_format")}</Status> },
+            {
+              key: "formats",
+              label: t("diagnosis.format"),
+              render: (f) => Object.keys(f.formats ?? {}).join(", ") || <Status tone="muted">{t("diagnosis.no_format")}</Status>,
+            },
             { key: "lines", label: t("diagnosis.lines"), number: true, render: (f) => n(f.lines) },
             { key: "bytes", label: t("diagnosis.size"), number: true, render: (f) => size(f.bytes, n) },
-            { key: "error", label: t("diagnosis.problem"), render: (f) => (f.error === undefined || f.error === "" ? "–" : sentence(f.error)) },
+            {
+              key: "error",
+              label: t("diagnosis.problem"),
+              render: (f) => (f.error === undefined || f.error === "" ? "–" : sentence(f.error)),
+            },
           ]}
         />
       </Section>
@@ -225,7 +269,12 @@ function Details({ f }: { f: DiagnosisFinding }) {
       <Facts
         facts={[
           [t("diagnosis.who"), f.who],
-          [t("diagnosis.users"), (f.users ?? []).length > 0 ? `${(f.users ?? []).join(", ")}${(f.user_count ?? 0) > (f.users ?? []).length ? ` (${n(f.user_count ?? 0)})` : ""}` : undefined],
+          [
+            t("diagnosis.users"),
+            (f.users ?? []).length > 0
+              ? `${(f.users ?? []).join(", ")}${(f.user_count ?? 0) > (f.users ?? []).length ? ` (${n(f.user_count ?? 0)})` : ""}`
+              : undefined,
+          ],
           [t("diagnosis.hosts"), (f.hosts ?? []).length > 0 ? (f.hosts ?? []).join(", ") : undefined],
           [t("diagnosis.clients"), (f.clients ?? []).length > 0 ? (f.clients ?? []).join(", ") : undefined],
           [t("findings.first"), f.first === undefined ? undefined : <Time at={f.first} form="exact" />],
@@ -297,11 +346,27 @@ function Attempts({ list, findings }: { list: DiagnosisAttempt[]; findings: Diag
   return (
     <Section
       title={t("diagnosis.timeline")}
-      actions={<Select aria-label={t("log.verdicts")} size="xs" data={[{ value: "", label: t("log.all_verdicts") }, ...lanes.map((v) => ({ value: v, label: t(`attempt.${v}`) }))]} value={verdict} onChange={(v) => setVerdict(v ?? "")} />}
+      actions={
+        <Select
+          aria-label={t("log.verdicts")}
+          size="xs"
+          data={[{ value: "", label: t("log.all_verdicts") }, ...lanes.map((v) => ({ value: v, label: t(`attempt.${v}`) }))]}
+          value={verdict}
+          onChange={(v) => setVerdict(v ?? "")}
+        />
+      }
     >
       {timed.length > 0 && (
         <div className={classes.draw}>
-          <svg viewBox={`0 0 720 ${String(lanes.length * 26 + 30)}`} role="img" aria-label={t("diagnosis.drawn", { from: minute(new Date(from).toISOString()), to: minute(new Date(to).toISOString()), count: timed.length })}>
+          <svg
+            viewBox={`0 0 720 ${String(lanes.length * 26 + 30)}`}
+            role="img"
+            aria-label={t("diagnosis.drawn", {
+              from: minute(new Date(from).toISOString()),
+              to: minute(new Date(to).toISOString()),
+              count: timed.length,
+            })}
+          >
             {lanes.map((v, i) => (
               <g key={v}>
                 <text x={100} y={i * 26 + 20} textAnchor="end" className={classes.lane}>
@@ -312,7 +377,15 @@ function Attempts({ list, findings }: { list: DiagnosisAttempt[]; findings: Diag
                   .filter((a) => a.verdict === v)
                   .slice(0, 2000)
                   .map((a) => (
-                    <line key={`${a.file}${String(a.line)}${a.time ?? ""}`} x1={x(a)} x2={x(a)} y1={i * 26 + 8} y2={i * 26 + 24} className={classes.tick} data-tone={tones[v]} />
+                    <line
+                      key={`${a.file}${String(a.line)}${a.time ?? ""}`}
+                      x1={x(a)}
+                      x2={x(a)}
+                      y1={i * 26 + 8}
+                      y2={i * 26 + 24}
+                      className={classes.tick}
+                      data-tone={tones[v]}
+                    />
                   ))}
               </g>
             ))}
@@ -332,12 +405,20 @@ function Attempts({ list, findings }: { list: DiagnosisAttempt[]; findings: Diag
         more={{ has: shown.length > many, busy: false, load: () => setMany(many + 200) }}
         foot={t("diagnosis.attempts", { count: shown.length, n: n(shown.length) })}
         columns={[
-          { key: "verdict", label: t("log.col.outcome"), render: (a) => <Status tone={tones[a.verdict] ?? "muted"}>{t(`attempt.${a.verdict}`, { defaultValue: a.verdict })}</Status> },
+          {
+            key: "verdict",
+            label: t("log.col.outcome"),
+            render: (a) => <Status tone={tones[a.verdict] ?? "muted"}>{t(`attempt.${a.verdict}`, { defaultValue: a.verdict })}</Status>,
+          },
           { key: "time", label: t("log.col.time"), render: (a) => <Time at={a.time} form="exact" /> },
           { key: "user", label: t("diagnosis.user"), render: (a) => a.user ?? "–" },
           { key: "client", label: t("diagnosis.through"), render: (a) => a.client ?? a.host ?? "–" },
           { key: "method", label: t("log.col.factor"), render: (a) => a.method ?? "–" },
-          { key: "causes", label: t("diagnosis.why"), render: (a) => (a.causes ?? []).map((c) => title.get(c) ?? c).join("; ") || (a.codes ?? []).join(", ") || "–" },
+          {
+            key: "causes",
+            label: t("diagnosis.why"),
+            render: (a) => (a.causes ?? []).map((c) => title.get(c) ?? c).join("; ") || (a.codes ?? []).join(", ") || "–",
+          },
           { key: "line", label: t("diagnosis.line"), render: (a) => <Mono>{`${a.file}:${String(a.line)}`}</Mono> },
         ]}
       />

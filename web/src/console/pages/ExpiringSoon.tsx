@@ -25,13 +25,16 @@ export default function ExpiringSoon() {
               </Section>
             );
           const begun = d.items.filter((e) => e.what === "rotation");
+          const ends = d.items.filter((e) => e.what !== "rotation").sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
           const groups = new Map<string, Expiring[]>();
-          for (const e of d.items) {
-            if (e.what === "rotation") continue;
+          for (const e of ends) {
             const key = month.format(new Date(e.at));
             groups.set(key, [...(groups.get(key) ?? []), e]);
           }
-          const parts: [string, Expiring[]][] = [...(begun.length > 0 ? ([[t("expiring.begun"), begun]] as [string, Expiring[]][]) : []), ...groups];
+          const parts: [string, Expiring[]][] = [
+            ...(begun.length > 0 ? ([[t("expiring.begun"), begun]] as [string, Expiring[]][]) : []),
+            ...groups,
+          ];
           return parts.map(([title, items]) => (
             <Section key={title} title={title} flush>
               <Rows
@@ -55,7 +58,11 @@ export default function ExpiringSoon() {
                       const left = Date.parse(e.at) - Date.now();
                       const long = e.what === "certificate" || e.what === "api-key";
                       return (
-                        <Status tone={e.what === "rotation" ? "warn" : long && left < 7 * day ? "bad" : long && left < 30 * day ? "warn" : "muted"}>
+                        <Status
+                          tone={
+                            e.what === "rotation" ? "warn" : long && left < 7 * day ? "bad" : long && left < 30 * day ? "warn" : "muted"
+                          }
+                        >
                           <Time at={e.at} />
                         </Status>
                       );

@@ -1,10 +1,10 @@
 import { Badge, Code, Group, Select, Stack, Text } from "@mantine/core";
 import { useState } from "react";
+import { part } from "../api/call";
 import type { Finding, Page as Listed } from "../api/types";
 import { useChange, useGet, useMay, useText } from "../core";
 import { useConfirm } from "../ui/confirm";
 import { AccountLink, Answered, Copy, Empty, Facts, Fault, Go, MayButton, Mono, Page, Reference, Section, sentence, Time } from "../ui/kit";
-import { part } from "../api/call";
 import classes from "./plain.module.css";
 
 /** Causes of trouble that the logins themselves show, and what mends them. */
@@ -18,7 +18,15 @@ export default function Findings() {
       title={t("findings.title")}
       lead={t("findings.lead")}
       permission="report.read"
-      actions={<Select aria-label={t("findings.days")} data={["1", "7", "14", "30"].map((d) => ({ value: d, label: t("findings.last_days", { count: Number(d) }) }))} value={days} onChange={(v) => setDays(v ?? "7")} w={170} />}
+      actions={
+        <Select
+          aria-label={t("findings.days")}
+          data={["1", "7", "14", "30"].map((d) => ({ value: d, label: t("findings.last_days", { count: Number(d) }) }))}
+          value={days}
+          onChange={(v) => setDays(v ?? "7")}
+          w={170}
+        />
+      }
     >
       <Answered q={q}>
         {(d) =>
@@ -43,7 +51,11 @@ function One({ f, days }: { f: Finding; days: number }) {
   const confirm = useConfirm();
   const cache = f.kind === "double-prompt";
   const apply = async () => {
-    const yes = await confirm({ title: t("findings.apply_title"), consequences: [f.advice, t("findings.apply_1"), t("findings.apply_2")], act: t("findings.apply") });
+    const yes = await confirm({
+      title: t("findings.apply_title"),
+      consequences: [f.advice, t("findings.apply_1"), t("findings.apply_2")],
+      act: t("findings.apply"),
+    });
     if (yes) change.run({ path: "/v1/findings/apply", body: { id: f.id, days }, done: t("findings.did_apply") });
   };
   return (
@@ -56,7 +68,10 @@ function One({ f, days }: { f: Finding; days: number }) {
         <Facts
           facts={[
             [t("event.application"), f.application],
-            [t("event.client"), f.client === undefined || f.client === "" ? undefined : <Go to={`/console/clients/${part(f.client)}`}>{f.client}</Go>],
+            [
+              t("event.client"),
+              f.client === undefined || f.client === "" ? undefined : <Go to={`/console/clients/${part(f.client)}`}>{f.client}</Go>,
+            ],
             [t("findings.first"), f.first === undefined ? undefined : <Time at={f.first} />],
             [t("findings.last"), f.last === undefined ? undefined : <Time at={f.last} />],
           ]}
@@ -71,7 +86,8 @@ function One({ f, days }: { f: Finding; days: number }) {
                   <ul>
                     {e.logins.map((l) => (
                       <li key={l.reference}>
-                        <Reference value={l.reference} /> <Time at={l.time} form="exact" /> · {l.client} {l.from !== undefined && l.from !== "" && <Mono>{l.from}</Mono>}
+                        <Reference value={l.reference} /> <Time at={l.time} form="exact" /> · {l.client}{" "}
+                        {l.from !== undefined && l.from !== "" && <Mono>{l.from}</Mono>}
                       </li>
                     ))}
                   </ul>

@@ -3,8 +3,8 @@ import { useState } from "react";
 import { part } from "../api/call";
 import type { Group as GroupView, Page as Listed } from "../api/types";
 import { useChange, useGet, useText } from "../core";
+import { attributesOf } from "../lib/attributes";
 import { useConfirm } from "../ui/confirm";
-import { attributesOf, attributeTexts } from "../lib/attributes";
 import { Answered, Empty, Fault, Go, MayButton, Mono, Page, Section, Time } from "../ui/kit";
 import { Rows } from "../ui/Rows";
 
@@ -18,7 +18,12 @@ export default function Groups() {
   const remove = useChange();
   const confirm = useConfirm();
   const drop = async (g: GroupView) => {
-    const yes = await confirm({ title: t("groups.remove_title", { name: g.name }), consequences: [t("groups.remove_1"), t("groups.remove_2")], act: t("act.remove"), danger: true });
+    const yes = await confirm({
+      title: t("groups.remove_title", { name: g.name }),
+      consequences: [t("groups.remove_1"), t("groups.remove_2")],
+      act: t("act.remove"),
+      danger: true,
+    });
     if (yes) remove.run({ method: "DELETE", path: `/v1/groups/${part(g.name)}`, done: t("groups.did_remove") });
   };
   return (
@@ -41,7 +46,7 @@ export default function Groups() {
                 path: "/v1/groups",
                 body: { name: name.trim(), attributes: attributesOf(attributes) },
                 done: t("groups.did_add"),
-                then: () => {
+                after: () => {
                   setName("");
                   setAttributes([]);
                   setOpen(false);
@@ -51,7 +56,13 @@ export default function Groups() {
           >
             <Stack gap="md" maw={560}>
               <TextInput label={t("groups.name")} required value={name} onChange={(e) => setName(e.currentTarget.value)} autoFocus />
-              <TagsInput label={t("attributes.label")} description={t("attributes.help")} placeholder="Filter-Id=staff" value={attributes} onChange={setAttributes} />
+              <TagsInput
+                label={t("attributes.label")}
+                description={t("attributes.help")}
+                placeholder="Filter-Id=staff"
+                value={attributes}
+                onChange={setAttributes}
+              />
               <Fault error={add.error} />
               <Group>
                 <Button type="submit" loading={add.busy} disabled={name.trim() === ""}>
@@ -71,14 +82,25 @@ export default function Groups() {
             id={(g) => g.name}
             empty={<Empty title={t("groups.none")}>{t("groups.none_help")}</Empty>}
             columns={[
-              { key: "name", label: t("groups.name"), render: (g) => <Go to={`/console/accounts?group=${encodeURIComponent(g.name)}`}>{g.name}</Go> },
-              { key: "attributes", label: t("attributes.label"), render: (g) => <Mono>{attributeTexts(g.attributes).join(", ") || "–"}</Mono> },
+              {
+                key: "name",
+                label: t("groups.name"),
+                render: (g) => <Go to={`/console/accounts?group=${encodeURIComponent(g.name)}`}>{g.name}</Go>,
+              },
+              { key: "attributes", label: t("attributes.label"), render: (g) => <Mono>{(g.attributes ?? []).join(", ") || "–"}</Mono> },
               { key: "created", label: t("accounts.created"), render: (g) => <Time at={g.created} /> },
               {
                 key: "do",
                 label: "",
                 render: (g) => (
-                  <MayButton permission="settings.write" size="compact-xs" variant="subtle" color="red" onClick={() => void drop(g)} aria-label={t("groups.remove_title", { name: g.name })}>
+                  <MayButton
+                    permission="settings.write"
+                    size="compact-xs"
+                    variant="subtle"
+                    color="red"
+                    onClick={() => void drop(g)}
+                    aria-label={t("groups.remove_title", { name: g.name })}
+                  >
                     {t("act.remove")}
                   </MayButton>
                 ),

@@ -1,8 +1,8 @@
 import { Alert, Stack, Text } from "@mantine/core";
-import type { SystemView } from "../api/types";
+import type { AuditStatus, SystemView } from "../api/types";
 import { useGet, useMay, useText } from "../core";
 import { isTime } from "../lib/time";
-import { Answered, Empty, Facts, Go, Mono, Page, Section, sentence, State, Status, Time } from "../ui/kit";
+import { Answered, Empty, Facts, Go, Mono, Page, Section, State, Status, sentence, Time } from "../ui/kit";
 import { Rows } from "../ui/Rows";
 
 /** Whether everything works that logins depend on. */
@@ -14,11 +14,18 @@ export default function Health() {
     <Page title={t("nav.health")} lead={t("health.lead")} permission="system.read">
       <Answered q={q}>
         {(s) => {
-          const bad = (s.checks ?? []).filter((c) => !c.ok);
+          const bad = (s.checks ?? []).filter((c) => !c.ok && c.advisory !== true);
           const missing = s.nodes.filter((x) => x.missing === true);
           return (
             <>
-              <Alert color={bad.length > 0 || missing.length > 0 ? "red" : "green"} title={<Status tone={bad.length > 0 || missing.length > 0 ? "bad" : "ok"}>{t(bad.length > 0 ? "health.bad" : missing.length > 0 ? "health.node_missing" : "health.good", { count: bad.length })}</Status>}>
+              <Alert
+                color={bad.length > 0 || missing.length > 0 ? "red" : "green"}
+                title={
+                  <Status tone={bad.length > 0 || missing.length > 0 ? "bad" : "ok"}>
+                    {t(bad.length > 0 ? "health.bad" : missing.length > 0 ? "health.node_missing" : "health.good", { count: bad.length })}
+                  </Status>
+                }
+              >
                 {bad.length > 0 ? bad.map((c) => sentence(`${c.name}: ${c.error ?? ""}`)).join(" ") : t("health.good_help")}
               </Alert>
               {isTime(s.rewound) && (
@@ -33,9 +40,23 @@ export default function Health() {
                   id={(c) => c.name}
                   empty={<Empty title={t("health.no_checks")} />}
                   columns={[
-                    { key: "name", label: t("health.check"), render: (c) => t(`check.${c.name.replaceAll(/[^a-z]+/g, "_")}`, { defaultValue: c.name }) },
-                    { key: "ok", label: t("accounts.state"), render: (c) => <Status tone={c.ok ? "ok" : "bad"}>{t(c.ok ? "health.ok" : "health.not_ok")}</Status> },
-                    { key: "error", label: t("health.why"), render: (c) => (c.error === undefined || c.error === "" ? "–" : sentence(c.error)) },
+                    {
+                      key: "name",
+                      label: t("health.check"),
+                      render: (c) => t(`check.${c.name.replaceAll(/[^a-z]+/g, "_")}`, { defaultValue: c.name }),
+                    },
+                    {
+                      key: "ok",
+                      label: t("accounts.state"),
+                      render: (c) => (
+                        <Status tone={c.ok ? "ok" : c.advisory === true ? "warn" : "bad"}>{t(c.ok ? "health.ok" : "health.not_ok")}</Status>
+                      ),
+                    },
+                    {
+                      key: "error",
+                      label: t("health.why"),
+                      render: (c) => (c.error === undefined || c.error === "" ? "–" : sentence(c.error)),
+                    },
                   ]}
                 />
               </Section>
@@ -56,7 +77,18 @@ export default function Health() {
                     },
                     { key: "version", label: t("health.version"), render: (x) => <Mono>{x.version}</Mono> },
                     { key: "since", label: t("health.since"), render: (x) => <Time at={x.since} /> },
-                    { key: "seen", label: t("health.seen"), render: (x) => (x.missing === true ? <Status tone="bad"><Time at={x.seen} /></Status> : <Time at={x.seen} />) },
+                    {
+                      key: "seen",
+                      label: t("health.seen"),
+                      render: (x) =>
+                        x.missing === true ? (
+                          <Status tone="bad">
+                            <Time at={x.seen} />
+                          </Status>
+                        ) : (
+                          <Time at={x.seen} />
+                        ),
+                    },
                   ]}
                 />
               </Section>
@@ -70,7 +102,14 @@ export default function Health() {
                     [t("health.node"), s.node],
                     [t("health.events"), s.events === undefined ? undefined : n(s.events)],
                     [t("overview.accounts"), s.accounts === undefined ? undefined : n(s.accounts)],
-                    [t("exemptions.title"), s.exemptions === undefined ? undefined : <Go key="e" to="/console/exemptions">{n(s.exemptions)}</Go>],
+                    [
+                      t("exemptions.title"),
+                      s.exemptions === undefined ? undefined : (
+                        <Go key="e" to="/console/exemptions">
+                          {n(s.exemptions)}
+                        </Go>
+                      ),
+                    ],
                   ]}
                 />
               </Section>
@@ -82,38 +121,50 @@ export default function Health() {
   );
 }
 
-/** What is known of the chain of events and of the exports, whatever there is of it. */
-function Audit({ audit }: { audit: Record<string, unknown> | undefined }) {
-  const { t, n } = useText();
-  if (audit === undefined || Object.keys(audit).length === 0) return <Text c="dimmed">{t("health.no_audit")}</Text>;
-  const show = (v: unknown): React.ReactNode => {
-    if (v === null || v === undefined || v === "") return "–";
-    if (typeof v === "number") return n(v);
-    if (typeof v === "boolean") return t(v ? "yes" : "no");
-    if (typeof v === "string") return isTime(v) && /^\d{4}-/.test(v) ? <Time at={v} /> : v;
-    if (Array.isArray(v))
-      return v.length === 0 ? (
-        t("none")
-      ) : (
-        <Stack gap={4}>
-          {v.map((x, i) => (
-            // biome-ignore lint/suspicious/noArrayIndexKey: lines of a record that is shown as it is
-            <div key={i}>{show(x)}</div>
-          ))}
-        </Stack>
-      );
-    return (
-      <span>
-        {Object.entries(v as Record<string, unknown>)
-          .filter(([, x]) => x !== null && x !== "" && x !== undefined)
-          .map(([k, x], i) => (
-            <span key={k}>
-              {i > 0 && ", "}
-              {t(`field.${k}`, { defaultValue: k.replaceAll("_", " ") })}: {show(x)}
-            </span>
-          ))}
-      </span>
-    );
-  };
-  return <Facts facts={Object.entries(audit).map(([k, v]) => [t(`field.${k}`, { defaultValue: k.replaceAll("_", " ") }), show(v)])} />;
+/** How the record is kept: its anchors, and what leaves this server. */
+function Audit({ audit }: { audit: AuditStatus | undefined }) {
+  const { t, n, span } = useText();
+  if (audit === undefined) return <Text c="dimmed">{t("health.no_audit")}</Text>;
+  return (
+    <Stack gap="md">
+      <Facts
+        facts={[
+          [t("health.keep"), audit.keep_events === "0s" || audit.keep_events === "" ? t("health.keep_ever") : audit.keep_events],
+          [t("health.anchor"), audit.anchor_file === "" ? t("health.no_anchor") : <Mono key="a">{audit.anchor_file}</Mono>],
+          [t("health.anchored"), audit.anchor_seq === 0 ? undefined : t("health.anchored_is", { n: n(audit.anchor_seq) })],
+          [t("health.anchored_at"), isTime(audit.anchor_time) ? <Time key="t" at={audit.anchor_time} /> : undefined],
+        ]}
+      />
+      <Rows
+        label={t("health.exports")}
+        rows={audit.exports ?? []}
+        id={(e) => e.name}
+        empty={<Empty title={t("health.no_exports")}>{t("health.no_exports_help")}</Empty>}
+        columns={[
+          { key: "name", label: t("health.export"), render: (e) => e.name },
+          { key: "url", label: t("health.to"), render: (e) => <Mono>{e.url}</Mono> },
+          {
+            key: "state",
+            label: t("accounts.state"),
+            render: (e) => (
+              <Status tone={e.given_up || e.late ? "bad" : "ok"}>
+                {t(e.given_up ? "health.given_up" : e.late ? "health.late" : "health.in_time")}
+              </Status>
+            ),
+          },
+          {
+            key: "behind",
+            label: t("health.behind"),
+            render: (e) =>
+              e.head > e.position ? t("health.behind_is", { n: n(e.head - e.position), time: span(e.lag_seconds * 1_000_000) }) : "–",
+          },
+          {
+            key: "error",
+            label: t("health.last_error"),
+            render: (e) => (e.last_error === undefined || e.last_error === "" ? "–" : sentence(e.last_error)),
+          },
+        ]}
+      />
+    </Stack>
+  );
 }

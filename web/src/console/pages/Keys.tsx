@@ -19,7 +19,12 @@ export default function Keys() {
   const remove = useChange();
   const confirm = useConfirm();
   const drop = async (k: KeyView) => {
-    const yes = await confirm({ title: t("keys.remove_title", { name: k.name }), consequences: [t("keys.remove_1"), t("keys.remove_2")], act: t("act.remove"), danger: true });
+    const yes = await confirm({
+      title: t("keys.remove_title", { name: k.name }),
+      consequences: [t("keys.remove_1"), t("keys.remove_2")],
+      act: t("act.remove"),
+      danger: true,
+    });
     if (yes) remove.run({ method: "DELETE", path: `/v1/api-keys/${part(k.name)}`, done: t("keys.did_remove") });
   };
   return (
@@ -34,7 +39,14 @@ export default function Keys() {
       }
     >
       {made !== undefined && (
-        <Section title={t("keys.made", { name: made.name })} actions={<Button size="xs" variant="default" onClick={() => setMade(undefined)}>{t("act.done")}</Button>}>
+        <Section
+          title={t("keys.made", { name: made.name })}
+          actions={
+            <Button size="xs" variant="default" onClick={() => setMade(undefined)}>
+              {t("act.done")}
+            </Button>
+          }
+        >
           <SecretOnce label={t("keys.secret")} value={made.secret} note={t("keys.secret_note")} />
         </Section>
       )}
@@ -64,18 +76,32 @@ export default function Keys() {
                 render: (k) => (
                   <details>
                     <summary>{t("roles.permissions", { count: k.permissions.length })}</summary>
-                    <Text size="sm">{k.permissions.map((p) => t(`permission.${p.replace(".", "_")}`, { defaultValue: p })).join(", ")}</Text>
+                    <Text size="sm">
+                      {k.permissions.map((p) => t(`permission.${p.replace(".", "_")}`, { defaultValue: p })).join(", ")}
+                    </Text>
                   </details>
                 ),
               },
               { key: "client", label: t("event.client"), render: (k) => k.client ?? "–" },
               { key: "used", label: t("keys.used"), render: (k) => <Time at={k.used} none={t("keys.never")} /> },
-              { key: "expires", label: t("sessions.expires"), render: (k) => (k.expired === true ? <Status tone="bad">{t("keys.expired")}</Status> : <Time at={k.expires} none={t("keys.no_end")} />) },
+              {
+                key: "expires",
+                label: t("sessions.expires"),
+                render: (k) =>
+                  k.expired === true ? <Status tone="bad">{t("keys.expired")}</Status> : <Time at={k.expires} none={t("keys.no_end")} />,
+              },
               {
                 key: "do",
                 label: "",
                 render: (k) => (
-                  <MayButton permission="apikey.write" size="compact-xs" variant="subtle" color="red" onClick={() => void drop(k)} aria-label={t("keys.remove_title", { name: k.name })}>
+                  <MayButton
+                    permission="apikey.write"
+                    size="compact-xs"
+                    variant="subtle"
+                    color="red"
+                    onClick={() => void drop(k)}
+                    aria-label={t("keys.remove_title", { name: k.name })}
+                  >
                     {t("act.remove")}
                   </MayButton>
                 ),
@@ -105,20 +131,52 @@ function Add({ close, made }: { close: () => void; made: (m: { name: string; sec
           e.preventDefault();
           change.run({
             path: "/v1/api-keys",
-            body: { name: name.trim(), permissions, ...(decides && client !== null ? { client } : {}), ...(expires === "" ? {} : { expires: fromLocal(expires) }) },
-            then: (a) => made({ name: name.trim(), secret: a.secret }),
+            body: {
+              name: name.trim(),
+              permissions,
+              ...(decides && client !== null ? { client } : {}),
+              ...(expires === "" ? {} : { expires: fromLocal(expires) }),
+            },
+            after: (a) => made({ name: name.trim(), secret: a.secret }),
           });
         }}
       >
         <Stack gap="md" maw={720}>
-          <TextInput label={t("keys.name")} description={t("keys.name_help")} required value={name} onChange={(e) => setName(e.currentTarget.value)} autoFocus />
-          <TextInput label={t("keys.expires")} description={t("keys.expires_help")} type="datetime-local" value={expires} onChange={(e) => setExpires(e.currentTarget.value)} />
+          <TextInput
+            label={t("keys.name")}
+            description={t("keys.name_help")}
+            required
+            value={name}
+            onChange={(e) => setName(e.currentTarget.value)}
+            autoFocus
+          />
+          <TextInput
+            label={t("keys.expires")}
+            description={t("keys.expires_help")}
+            type="datetime-local"
+            value={expires}
+            onChange={(e) => setExpires(e.currentTarget.value)}
+          />
           <Permissions value={permissions} set={setPermissions} extra={["login.decide"]} />
-          {decides && <Select label={t("keys.client")} description={t("keys.client_help")} data={(clients.data?.items ?? []).filter((c) => c.door === "https").map((c) => c.name)} value={client} onChange={setClient} required nothingFoundMessage={t("keys.no_client")} />}
+          {decides && (
+            <Select
+              label={t("keys.client")}
+              description={t("keys.client_help")}
+              data={(clients.data?.items ?? []).filter((c) => c.door === "https").map((c) => c.name)}
+              value={client}
+              onChange={setClient}
+              required
+              nothingFoundMessage={t("keys.no_client")}
+            />
+          )}
           <Alert color="blue">{t("keys.once")}</Alert>
           <Fault error={change.error} />
           <Group>
-            <Button type="submit" loading={change.busy} disabled={name.trim() === "" || permissions.length === 0 || (decides && client === null)}>
+            <Button
+              type="submit"
+              loading={change.busy}
+              disabled={name.trim() === "" || permissions.length === 0 || (decides && client === null)}
+            >
               {t("keys.add")}
             </Button>
             <Button type="button" variant="default" onClick={close}>

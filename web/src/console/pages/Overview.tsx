@@ -1,7 +1,17 @@
 // The dashboard: what happened, what needs somebody, and the five things that
 // people come here for.
 import { Badge, Button, Group, SimpleGrid, Stack, Text } from "@mantine/core";
-import { IconAlertOctagon, IconAlertTriangle, IconChevronRight, IconDeviceMobile, IconHistory, IconInfoCircle, IconLockOpen2, IconUserX, IconWorld } from "@tabler/icons-react";
+import {
+  IconAlertOctagon,
+  IconAlertTriangle,
+  IconChevronRight,
+  IconDeviceMobile,
+  IconHistory,
+  IconInfoCircle,
+  IconLockOpen2,
+  IconUserX,
+  IconWorld,
+} from "@tabler/icons-react";
 import type { Attention, Dashboard } from "../api/types";
 import { useGet, useMay, useText } from "../core";
 import { A } from "../go";
@@ -58,15 +68,31 @@ function Figures({ d }: { d: Dashboard }) {
         <Section title={t("overview.people")}>
           <dl className={classes.figures}>
             <Figure label={t("overview.accounts")} value={n(d.accounts.all)} to="/console/accounts" />
-            <Figure label={t("overview.enrolled")} value={n(d.accounts.enrolled)} note={percent(d.accounts.enrolled, d.accounts.all)} to="/console/reports/unenrolled" />
+            <Figure
+              label={t("overview.enrolled")}
+              value={n(d.accounts.enrolled)}
+              note={percent(d.accounts.enrolled, d.accounts.all)}
+              to="/console/reports/unenrolled"
+            />
             <Figure label={t("overview.blocked")} value={n(d.accounts.blocked)} to="/console/accounts?state=blocked" />
             <Figure label={t("overview.disabled")} value={n(d.accounts.disabled)} to="/console/accounts?state=disabled" />
           </dl>
         </Section>
       </div>
-      <Section title={t("hours.title")} lead={t("overview.hours_lead", { count: logins, n: n(logins) })} actions={<Go to="/console/sign-ins">{t("overview.all_logins")}</Go>}>
+      <Section
+        title={t("hours.title")}
+        lead={t("overview.hours_lead", { count: logins, n: n(logins) })}
+        actions={<Go to="/console/sign-ins">{t("overview.all_logins")}</Go>}
+      >
         {logins === 0 && d.hours.every((h) => h.waiting === 0) ? (
-          <Empty title={t("overview.no_logins")} action={<Button component={A} to="/console/applications/add" variant="default">{t("task.vpn")}</Button>}>
+          <Empty
+            title={t("overview.no_logins")}
+            action={
+              <Button component={A} to="/console/applications/add" variant="default">
+                {t("task.vpn")}
+              </Button>
+            }
+          >
             {t("overview.no_logins_help")}
           </Empty>
         ) : (
@@ -106,7 +132,9 @@ function Figures({ d }: { d: Dashboard }) {
               {d.methods.map((m) => (
                 <li key={m.factor}>
                   <A to={`/console/sign-ins?factor=${encodeURIComponent(m.factor)}&within=24h`}>
-                    <span className={classes.what}>{m.factor === "" ? t("overview.no_factor") : t(`factor.${m.factor}`, { defaultValue: m.factor })}</span>
+                    <span className={classes.what}>
+                      {m.factor === "" ? t("overview.no_factor") : t(`factor.${m.factor}`, { defaultValue: m.factor })}
+                    </span>
                     <span className={classes.many}>{n(m.count)}</span>
                     <Bar part={m.count / Math.max(1, methods)} />
                   </A>
@@ -124,7 +152,9 @@ function Figures({ d }: { d: Dashboard }) {
                 <li key={a.application}>
                   <A to={`/console/sign-ins?application=${encodeURIComponent(a.application)}&within=24h`}>
                     <span className={classes.what}>{a.application === "" ? t("overview.no_application") : a.application}</span>
-                    <span className={classes.many}>{t("overview.accepted_refused", { accepted: n(a.accepted), refused: n(a.refused) })}</span>
+                    <span className={classes.many}>
+                      {t("overview.accepted_refused", { accepted: n(a.accepted), refused: n(a.refused) })}
+                    </span>
                     <Bar part={a.accepted / Math.max(1, a.accepted + a.refused)} />
                   </A>
                 </li>
@@ -150,9 +180,11 @@ function Figures({ d }: { d: Dashboard }) {
                   const to = consoleLink(e.link);
                   return (
                     <li key={`${e.what} ${e.name}`}>
-                      <span>
-                        {to === undefined ? e.name : <Go to={to}>{e.name}</Go>} <Text span size="sm" c="dimmed">{t(`expires.${e.what}`, { defaultValue: e.what })}</Text>
-                      </span>
+                      <div>
+                        {to === undefined ? e.name : <Go to={to}>{e.name}</Go>}<Text size="sm" c="dimmed">
+                          {t(`expires.${e.what}`, { defaultValue: e.what })}
+                        </Text>
+                      </div>
                       <Time at={e.at} />
                     </li>
                   );

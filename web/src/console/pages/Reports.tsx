@@ -44,7 +44,11 @@ function Report({ name }: { name: string }) {
   const since = search.get("since") ?? "";
   const until = search.get("until") ?? "";
   const query = { since: since === "" ? undefined : since, until: until === "" ? undefined : until };
-  const list = useList<Record<string, string>, ReportView>(`/v1/reports/${part(name)}`, { ...query, limit: 100 }, { enabled: may("report.read") });
+  const list = useList<Record<string, string>, ReportView>(
+    `/v1/reports/${part(name)}`,
+    { ...query, limit: 100 },
+    { enabled: may("report.read") },
+  );
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<Error | undefined>();
   const columns = list.data?.pages[0]?.columns ?? [];
@@ -79,8 +83,18 @@ function Report({ name }: { name: string }) {
     >
       {(name === "usage" || name === "bypassed" || name === "fraud" || name === "blocked") && (
         <div className="sp-filters">
-          <TextInput label={t("filter.since")} type="datetime-local" value={since === "" ? "" : toLocal(new Date(since))} onChange={(e) => set("since", fromLocal(e.currentTarget.value))} />
-          <TextInput label={t("filter.until")} type="datetime-local" value={until === "" ? "" : toLocal(new Date(until))} onChange={(e) => set("until", fromLocal(e.currentTarget.value))} />
+          <TextInput
+            label={t("filter.since")}
+            type="datetime-local"
+            value={since === "" ? "" : toLocal(new Date(since))}
+            onChange={(e) => set("since", fromLocal(e.currentTarget.value))}
+          />
+          <TextInput
+            label={t("filter.until")}
+            type="datetime-local"
+            value={until === "" ? "" : toLocal(new Date(until))}
+            onChange={(e) => set("until", fromLocal(e.currentTarget.value))}
+          />
         </div>
       )}
       <Fault error={error ?? list.error} retry={() => void list.refetch()} />

@@ -24,8 +24,27 @@ export default function Roles() {
         </MayButton>
       }
     >
-      {editing !== undefined && <Editor key={editing === "new" ? "" : editing.name} role={editing === "new" ? undefined : editing} close={() => setEditing(undefined)} />}
-      <Answered q={q}>{(d) => d.items.map((r) => <One key={r.name} r={r} edit={() => { setEditing(r); window.scrollTo(0, 0); }} />)}</Answered>
+      {editing !== undefined && (
+        <Editor
+          key={editing === "new" ? "" : editing.name}
+          role={editing === "new" ? undefined : editing}
+          close={() => setEditing(undefined)}
+        />
+      )}
+      <Answered q={q}>
+        {(d) =>
+          d.items.map((r) => (
+            <One
+              key={r.name}
+              r={r}
+              edit={() => {
+                setEditing(r);
+                window.scrollTo(0, 0);
+              }}
+            />
+          ))
+        }
+      </Answered>
     </Page>
   );
 }
@@ -35,7 +54,12 @@ function One({ r, edit }: { r: RoleView; edit: () => void }) {
   const change = useChange();
   const confirm = useConfirm();
   const drop = async () => {
-    const yes = await confirm({ title: t("roles.remove_title", { name: r.name }), consequences: [t("roles.remove_1")], act: t("act.remove"), danger: true });
+    const yes = await confirm({
+      title: t("roles.remove_title", { name: r.name }),
+      consequences: [t("roles.remove_1")],
+      act: t("act.remove"),
+      danger: true,
+    });
     if (yes) change.run({ method: "DELETE", path: `/v1/roles/${part(r.name)}`, done: t("roles.did_remove") });
   };
   return (
@@ -49,7 +73,11 @@ function One({ r, edit }: { r: RoleView; edit: () => void }) {
       lead={r.builtin ? t(`role.about.${r.name}`) : t("role.custom_about", { count: r.permissions.length })}
       actions={
         <>
-          {r.accounts !== undefined && <Go to={`/console/accounts?role=${encodeURIComponent(r.name)}`}>{t("roles.people", { count: r.accounts, n: n(r.accounts) })}</Go>}
+          {r.accounts !== undefined && (
+            <Go to={`/console/accounts?role=${encodeURIComponent(r.name)}`}>
+              {t("roles.people", { count: r.accounts, n: n(r.accounts) })}
+            </Go>
+          )}
           {!r.builtin && (
             <>
               <MayButton permission="role.write" size="compact-sm" variant="default" onClick={edit}>
@@ -70,7 +98,8 @@ function One({ r, edit }: { r: RoleView; edit: () => void }) {
           {r.permissions.map((p) => (
             <li key={p}>
               <Text size="sm" span>
-                <b>{t(`permission.${p.replace(".", "_")}`, { defaultValue: p })}</b> – {t(`permission_about.${p.replace(".", "_")}`, { defaultValue: p })}
+                <b>{t(`permission.${p.replace(".", "_")}`, { defaultValue: p })}</b> –{" "}
+                {t(`permission_about.${p.replace(".", "_")}`, { defaultValue: p })}
               </Text>
             </li>
           ))}
@@ -90,12 +119,16 @@ function Editor({ role, close }: { role?: RoleView; close: () => void }) {
       <form
         onSubmit={(e) => {
           e.preventDefault();
-          if (role === undefined) change.run({ path: "/v1/roles", body: { name: name.trim(), permissions }, done: t("roles.did_add"), then: close });
-          else change.run({ method: "PATCH", path: `/v1/roles/${part(role.name)}`, body: { permissions }, done: t("act.saved"), then: close });
+          if (role === undefined)
+            change.run({ path: "/v1/roles", body: { name: name.trim(), permissions }, done: t("roles.did_add"), after: close });
+          else
+            change.run({ method: "PATCH", path: `/v1/roles/${part(role.name)}`, body: { permissions }, done: t("act.saved"), after: close });
         }}
       >
         <Stack gap="md" maw={720}>
-          {role === undefined && <TextInput label={t("roles.name")} required value={name} onChange={(e) => setName(e.currentTarget.value)} autoFocus />}
+          {role === undefined && (
+            <TextInput label={t("roles.name")} required value={name} onChange={(e) => setName(e.currentTarget.value)} autoFocus />
+          )}
           <Permissions value={permissions} set={setPermissions} />
           <Fault error={change.error} />
           <Group>

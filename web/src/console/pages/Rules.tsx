@@ -62,7 +62,9 @@ function List({ rules }: { rules: RuleView[] }) {
     if (focus !== undefined) {
       requestAnimationFrame(() => {
         const row = list.current?.querySelector(`[data-rule="${CSS.escape(name)}"]`);
-        const button = row?.querySelector<HTMLButtonElement>(`[data-move="${focus}"]:not([disabled])`) ?? row?.querySelector<HTMLButtonElement>("[data-move]:not([disabled])");
+        const button =
+          row?.querySelector<HTMLButtonElement>(`[data-move="${focus}"]:not([disabled])`) ??
+          row?.querySelector<HTMLButtonElement>("[data-move]:not([disabled])");
         button?.focus();
       });
     }
@@ -81,7 +83,12 @@ function List({ rules }: { rules: RuleView[] }) {
     }
   };
   const drop = async (r: RuleView) => {
-    const yes = await confirm({ title: t("rules.remove_title", { name: r.name }), consequences: [t("rules.remove_1"), t("rules.remove_2")], act: t("act.remove"), danger: true });
+    const yes = await confirm({
+      title: t("rules.remove_title", { name: r.name }),
+      consequences: [t("rules.remove_1"), t("rules.remove_2")],
+      act: t("act.remove"),
+      danger: true,
+    });
     if (yes) remove.run({ method: "DELETE", path: `/v1/rules/${part(r.name)}`, done: t("rules.did_remove", { name: r.name }) });
   };
   const over = (e: DragEvent, name: string) => {
@@ -147,12 +154,26 @@ function List({ rules }: { rules: RuleView[] }) {
               {write && (
                 <Group gap={2} wrap="nowrap">
                   <Tooltip label={t("rules.up", { name: r.name })}>
-                    <ActionIcon variant="subtle" color="gray" data-move="up" disabled={i === 0} aria-label={t("rules.up", { name: r.name })} onClick={() => move(r.name, i - 1, "up")}>
+                    <ActionIcon
+                      variant="subtle"
+                      color="gray"
+                      data-move="up"
+                      disabled={i === 0}
+                      aria-label={t("rules.up", { name: r.name })}
+                      onClick={() => move(r.name, i - 1, "up")}
+                    >
                       <IconArrowUp size={17} />
                     </ActionIcon>
                   </Tooltip>
                   <Tooltip label={t("rules.down", { name: r.name })}>
-                    <ActionIcon variant="subtle" color="gray" data-move="down" disabled={i === shown.length - 1} aria-label={t("rules.down", { name: r.name })} onClick={() => move(r.name, i + 1, "down")}>
+                    <ActionIcon
+                      variant="subtle"
+                      color="gray"
+                      data-move="down"
+                      disabled={i === shown.length - 1}
+                      aria-label={t("rules.down", { name: r.name })}
+                      onClick={() => move(r.name, i + 1, "down")}
+                    >
                       <IconArrowDown size={17} />
                     </ActionIcon>
                   </Tooltip>
@@ -162,7 +183,14 @@ function List({ rules }: { rules: RuleView[] }) {
                 <MayLink permission="policy.write" to={`/console/rules/${part(r.name)}`} size="compact-sm" variant="default">
                   {t("act.edit")}
                 </MayLink>
-                <MayButton permission="policy.write" size="compact-sm" variant="subtle" color="red" onClick={() => void drop(r)} aria-label={t("rules.remove_title", { name: r.name })}>
+                <MayButton
+                  permission="policy.write"
+                  size="compact-sm"
+                  variant="subtle"
+                  color="red"
+                  onClick={() => void drop(r)}
+                  aria-label={t("rules.remove_title", { name: r.name })}
+                >
                   {t("act.remove")}
                 </MayButton>
               </Group>
@@ -206,7 +234,7 @@ function One({ r }: { r: RuleView }) {
         <b>{t("rule.when_word")}</b> {s.when}
       </Text>
       <Text>
-        <b>{t("rule.then_word")}</b> {s.then.join("; ")}.
+        <b>{t("rule.then_word")}</b> {s.does.join("; ")}.
       </Text>
       {r.weakens.map((w) => (
         <Text key={w} size="sm" c="dimmed">

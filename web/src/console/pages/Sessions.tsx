@@ -11,7 +11,12 @@ export default function Sessions() {
     <Page title={t("sessions.title")} lead={t("sessions.lead")} permission="session.read">
       {list.error !== null && <Fault error={list.error} retry={() => void list.refetch()} />}
       {list.data === undefined && list.error === null && <Waiting />}
-      {list.data !== undefined && <SessionRows rows={list.items} more={{ has: list.hasNextPage, busy: list.isFetchingNextPage, load: () => void list.fetchNextPage() }} />}
+      {list.data !== undefined && (
+        <SessionRows
+          rows={list.items}
+          more={{ has: list.hasNextPage, busy: list.isFetchingNextPage, load: () => void list.fetchNextPage() }}
+        />
+      )}
     </Page>
   );
 }

@@ -16,7 +16,14 @@ export default function Settings() {
   return (
     <Page title={t("nav.settings")} lead={t("settings.lead")} permission="system.read">
       <div className="sp-filters">
-        <TextInput data-grow label={t("settings.find")} type="search" leftSection={<IconSearch size={16} aria-hidden />} value={text} onChange={(e) => setText(e.currentTarget.value)} />
+        <TextInput
+          data-grow
+          label={t("settings.find")}
+          type="search"
+          leftSection={<IconSearch size={16} aria-hidden />}
+          value={text}
+          onChange={(e) => setText(e.currentTarget.value)}
+        />
       </div>
       <Answered q={q}>
         {(s) => (
@@ -27,7 +34,18 @@ export default function Settings() {
             empty={<Empty title={t("settings.none")} />}
             columns={[
               { key: "key", label: t("settings.key"), render: (x) => <Mono>{x.key}</Mono> },
-              { key: "value", label: t("settings.value"), render: (x) => (x.value === "" ? <Text span size="sm" c="dimmed">{t("settings.unset")}</Text> : <Mono>{x.value}</Mono>) },
+              {
+                key: "value",
+                label: t("settings.value"),
+                render: (x) =>
+                  x.value === "" ? (
+                    <Text span size="sm" c="dimmed">
+                      {t("settings.unset")}
+                    </Text>
+                  ) : (
+                    <Mono>{x.value}</Mono>
+                  ),
+              },
               { key: "help", label: t("settings.help"), render: (x) => sentence(x.help ?? "") },
             ]}
           />

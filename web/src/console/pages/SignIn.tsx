@@ -11,7 +11,11 @@ export default function SignIn() {
   const reference = useName();
   const q = useGet<WhyView>(`/v1/events/${part(reference)}`);
   return (
-    <Page title={t("trace.title", { reference: reference.toUpperCase() })} permission="event.read" back={{ to: "/console/sign-ins", label: t("nav.log") }}>
+    <Page
+      title={t("trace.title", { reference: reference.toUpperCase() })}
+      permission="event.read"
+      back={{ to: "/console/sign-ins", label: t("nav.log") }}
+    >
       <div className="sp-section">
         <Answered q={q}>{(why) => <Explained why={why} />}</Answered>
       </div>

@@ -5,7 +5,7 @@ import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-quer
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type KeyboardEvent, useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import { call, part } from "../api/call";
-import type { Application, ClientView, EventPage, EventView, OutcomeView, Page as Listed, RuleView, WhyView } from "../api/types";
+import type { Application, ClientView, EventPage, EventView, Page as Listed, OutcomeView, RuleView, WhyView } from "../api/types";
 import { useGet, useMay, useText } from "../core";
 import { A, useGo, useQueryText } from "../go";
 import { type Filter, type FilterKey, filterKeys, filterQuery, isOver, parseFilter, spans, withFilter } from "../lib/filter";
@@ -58,9 +58,11 @@ function Log() {
 
   const pages = useInfiniteQuery({
     queryKey: ["console-log", query],
-    queryFn: ({ signal, pageParam }) => call<EventPage>("GET", "/v1/events", { query: { ...query, ...pageParam, limit: pageSize }, signal }),
+    queryFn: ({ signal, pageParam }) =>
+      call<EventPage>("GET", "/v1/events", { query: { ...query, ...pageParam, limit: pageSize }, signal }),
     initialPageParam: {} as { cursor?: string; until?: string },
-    getNextPageParam: (last: EventPage): { cursor?: string; until?: string } | undefined => (last.next === undefined ? undefined : { cursor: last.next }),
+    getNextPageParam: (last: EventPage): { cursor?: string; until?: string } | undefined =>
+      last.next === undefined ? undefined : { cursor: last.next },
     refetchOnWindowFocus: false,
     staleTime: 0,
     gcTime: 0,
@@ -106,7 +108,10 @@ function Log() {
     try {
       // Rows that were let go at the old end come again by their time; else the
       // search goes on where it stopped.
-      const from = state.cut && older.next === undefined && oldest !== undefined ? { until: new Date(Date.parse(oldest.time) + 1).toISOString() } : { cursor: older.next ?? last?.next };
+      const from =
+        state.cut && older.next === undefined && oldest !== undefined
+          ? { until: new Date(Date.parse(oldest.time) + 1).toISOString() }
+          : { cursor: older.next ?? last?.next };
       const p = await call<EventPage>("GET", "/v1/events", { query: { ...query, ...from, limit: pageSize } });
       buffer.hold(true);
       setAway(true);
@@ -245,7 +250,14 @@ function Opened({ reference }: { reference: string }) {
   const q = useGet<WhyView>(`/v1/events/${part(reference)}`);
   return (
     <Stack gap="sm">
-      <Button component={A} to={`/console/sign-ins/${part(reference)}`} variant="subtle" size="compact-sm" leftSection={<IconExternalLink size={14} aria-hidden />} className={classes.own}>
+      <Button
+        component={A}
+        to={`/console/sign-ins/${part(reference)}`}
+        variant="subtle"
+        size="compact-sm"
+        leftSection={<IconExternalLink size={14} aria-hidden />}
+        className={classes.own}
+      >
         {t("trace.own_page")}
       </Button>
       <Answered q={q}>{(why) => <Explained why={why} />}</Answered>
@@ -289,7 +301,14 @@ function Grid(props: {
     requestAnimationFrame(() => box.current?.querySelector<HTMLElement>(`[data-seq="${String(row.seq)}"]`)?.focus());
   };
   const keys = (e: KeyboardEvent) => {
-    const by: Record<string, number> = { ArrowDown: index + 1, ArrowUp: index - 1, PageDown: index + 15, PageUp: index - 15, Home: 0, End: rows.length - 1 };
+    const by: Record<string, number> = {
+      ArrowDown: index + 1,
+      ArrowUp: index - 1,
+      PageDown: index + 15,
+      PageUp: index - 15,
+      Home: 0,
+      End: rows.length - 1,
+    };
     const to = by[e.key];
     if (to !== undefined) {
       e.preventDefault();
@@ -313,12 +332,7 @@ function Grid(props: {
           ))}
         </div>
       </div>
-      <div
-        ref={box}
-        className={classes.box}
-        role="rowgroup"
-        onScroll={(e) => props.onAway(e.currentTarget.scrollTop > height / 2)}
-      >
+      <div ref={box} className={classes.box} role="rowgroup" onScroll={(e) => props.onAway(e.currentTarget.scrollTop > height / 2)}>
         <div role="presentation" style={{ height: v.getTotalSize(), position: "relative" }}>
           {v.getVirtualItems().map((item) => {
             const e = rows[item.index];
@@ -354,7 +368,9 @@ function Grid(props: {
                 </span>
                 <span role="gridcell" data-cell="application" className={classes.cut} title={e.client}>
                   {e.application === "" ? e.client : e.application}
-                  {e.client !== "" && e.application !== "" && e.client !== e.application && <span className={classes.sub}> {e.client}</span>}
+                  {e.client !== "" && e.application !== "" && e.client !== e.application && (
+                    <span className={classes.sub}> {e.client}</span>
+                  )}
                 </span>
                 <span role="gridcell" data-cell="factor" className={classes.cut}>
                   {e.factor === undefined || e.factor === "" ? "–" : t(`factor.${e.factor}`, { defaultValue: e.factor })}
@@ -366,7 +382,13 @@ function Grid(props: {
                   {span(e.took_us)}
                 </span>
                 <span role="gridcell" data-cell="reference">
-                  <button type="button" tabIndex={-1} className={classes.open} onClick={() => props.open(e)} aria-label={t("log.open", { reference: e.reference })}>
+                  <button
+                    type="button"
+                    tabIndex={-1}
+                    className={classes.open}
+                    onClick={() => props.open(e)}
+                    aria-label={t("log.open", { reference: e.reference })}
+                  >
                     {e.reference}
                   </button>
                 </span>
@@ -446,7 +468,12 @@ function Filters(props: { filter: Filter; set: (key: FilterKey, value: string | 
           value={filter.verdict ?? ""}
           onChange={(v) => set("verdict", v ?? undefined)}
         />
-        <Switch size="sm" label={t("log.at_fault")} checked={filter.at_fault === "true"} onChange={(e) => set("at_fault", e.currentTarget.checked ? "true" : undefined)} />
+        <Switch
+          size="sm"
+          label={t("log.at_fault")}
+          checked={filter.at_fault === "true"}
+          onChange={(e) => set("at_fault", e.currentTarget.checked ? "true" : undefined)}
+        />
         <Menu position="bottom-start" withinPortal>
           <Menu.Target>
             <Button size="xs" variant="default" leftSection={<IconFilterPlus size={14} aria-hidden />}>
@@ -476,7 +503,13 @@ function Filters(props: { filter: Filter; set: (key: FilterKey, value: string | 
               <Pill size="md" className={classes.chip}>
                 <b>{t(`filter.${k}`)}</b> {k === "at_fault" ? t("yes") : text(k, filter[k] ?? "")}
                 <Tooltip label={t("log.remove_filter", { name: t(`filter.${k}`) })}>
-                  <ActionIcon size="sm" variant="transparent" color="gray" onClick={() => set(k, undefined)} aria-label={t("log.remove_filter", { name: t(`filter.${k}`) })}>
+                  <ActionIcon
+                    size="sm"
+                    variant="transparent"
+                    color="gray"
+                    onClick={() => set(k, undefined)}
+                    aria-label={t("log.remove_filter", { name: t(`filter.${k}`) })}
+                  >
                     <IconX size={14} />
                   </ActionIcon>
                 </Tooltip>
@@ -523,7 +556,8 @@ function FilterForm(props: { name: FilterKey; value: string; apply: (value: stri
   const outcomes = useQuery({ ...list("/v1/outcomes"), enabled: name === "outcome" });
 
   const choices = ((): { value: string; label: string }[] | undefined => {
-    const named = (q: { data?: Listed<unknown> }) => (q.data?.items as (Application | ClientView | RuleView)[] | undefined)?.map((i) => ({ value: i.name, label: i.name }));
+    const named = (q: { data?: Listed<unknown> }) =>
+      (q.data?.items as (Application | ClientView | RuleView)[] | undefined)?.map((i) => ({ value: i.name, label: i.name }));
     switch (name) {
       case "application":
         return named(applications);

@@ -25,7 +25,15 @@ export default function Test() {
     setBusy(true);
     setError(undefined);
     try {
-      const body = next ? { client, name, state: answer?.state, code } : { client, name, ...(password === "" ? {} : { password }), ...(code === "" ? {} : { code }), ...(from.trim() === "" ? {} : { from: from.trim() }) };
+      const body = next
+        ? { client, name, state: answer?.state, code }
+        : {
+            client,
+            name,
+            ...(password === "" ? {} : { password }),
+            ...(code === "" ? {} : { code }),
+            ...(from.trim() === "" ? {} : { from: from.trim() }),
+          };
       setAnswer(await call<TestLogin>("POST", "/v1/test-logins", { body }));
       setCode("");
     } catch (e) {
@@ -45,11 +53,52 @@ export default function Test() {
           }}
         >
           <Stack gap="md">
-            <Select label={t("event.client")} data={(clients.data?.items ?? []).map((c) => ({ value: c.name, label: `${c.name} (${c.application})` }))} value={client} onChange={setClient} required searchable disabled={asked} nothingFoundMessage={t("nothing")} />
-            <TextInput label={t("event.account")} value={name} onChange={(e) => setName(e.currentTarget.value)} required disabled={asked} autoComplete="off" spellCheck={false} />
-            {!asked && <PasswordInput label={t("test.password")} description={t("test.password_help")} value={password} onChange={(e) => setPassword(e.currentTarget.value)} autoComplete="off" />}
-            <TextInput label={t("test.code")} description={asked ? answer?.message : t("test.code_help")} value={code} onChange={(e) => setCode(e.currentTarget.value)} autoComplete="off" inputMode="numeric" required={asked} autoFocus={asked} />
-            {!asked && <TextInput label={t("explain.ip")} description={t("explain.ip_help")} value={from} onChange={(e) => setFrom(e.currentTarget.value)} />}
+            <Select
+              label={t("event.client")}
+              data={(clients.data?.items ?? []).map((c) => ({ value: c.name, label: `${c.name} (${c.application})` }))}
+              value={client}
+              onChange={setClient}
+              required
+              searchable
+              disabled={asked}
+              nothingFoundMessage={t("nothing")}
+            />
+            <TextInput
+              label={t("event.account")}
+              value={name}
+              onChange={(e) => setName(e.currentTarget.value)}
+              required
+              disabled={asked}
+              autoComplete="off"
+              spellCheck={false}
+            />
+            {!asked && (
+              <PasswordInput size="sm"
+                label={t("test.password")}
+                description={t("test.password_help")}
+                value={password}
+                onChange={(e) => setPassword(e.currentTarget.value)}
+                autoComplete="off"
+              />
+            )}
+            <TextInput
+              label={t("test.code")}
+              description={asked ? answer?.message : t("test.code_help")}
+              value={code}
+              onChange={(e) => setCode(e.currentTarget.value)}
+              autoComplete="off"
+              inputMode="numeric"
+              required={asked}
+              autoFocus={asked}
+            />
+            {!asked && (
+              <TextInput
+                label={t("explain.ip")}
+                description={t("explain.ip_help")}
+                value={from}
+                onChange={(e) => setFrom(e.currentTarget.value)}
+              />
+            )}
             <Fault error={error ?? clients.error} />
             <Group>
               <Button type="submit" loading={busy} disabled={client === null || name.trim() === ""}>
@@ -67,7 +116,11 @@ export default function Test() {
       {answer !== undefined && (
         <Section title={t("test.result")}>
           <Stack gap="md">
-            <Alert color={answer.verdict === "accept" ? "green" : answer.verdict === "challenge" ? "blue" : "red"} title={<Verdict verdict={answer.verdict} />} role="status">
+            <Alert
+              color={answer.verdict === "accept" ? "green" : answer.verdict === "challenge" ? "blue" : "red"}
+              title={<Verdict verdict={answer.verdict} />}
+              role="status"
+            >
               <Text size="sm">{t("test.told", { message: answer.message })}</Text>
             </Alert>
             {answer.why !== undefined && <Explained why={answer.why} />}

@@ -19,7 +19,12 @@ export default function Tokens() {
   const confirm = useConfirm();
   const drop = async (h: AuthenticatorView) => {
     const label = h.serial ?? h.label;
-    const yes = await confirm({ title: t("tokens.remove_title", { label }), consequences: [t("tokens.remove_1"), t("authenticator.revoke_undo")], act: t("act.remove"), danger: true });
+    const yes = await confirm({
+      title: t("tokens.remove_title", { label }),
+      consequences: [t("tokens.remove_1"), t("authenticator.revoke_undo")],
+      act: t("act.remove"),
+      danger: true,
+    });
     if (yes) remove.run({ method: "DELETE", path: `/v1/authenticators/${part(h.id)}`, done: t("tokens.did_remove") });
   };
   return (
@@ -42,11 +47,7 @@ export default function Tokens() {
           rows={list.items}
           id={(h) => h.id}
           more={{ has: list.hasNextPage, busy: list.isFetchingNextPage, load: () => void list.fetchNextPage() }}
-          empty={
-            <Empty title={t("tokens.none")}>
-              {t("tokens.none_help")}
-            </Empty>
-          }
+          empty={<Empty title={t("tokens.none")}>{t("tokens.none_help")}</Empty>}
           columns={[
             { key: "serial", label: t("authenticator.serial"), render: (h) => <Mono>{h.serial ?? "–"}</Mono> },
             { key: "label", label: t("authenticator.label"), render: (h) => h.label || "–" },
@@ -79,16 +80,34 @@ function Assign({ h, close }: { h: AuthenticatorView; close: () => void }) {
   const [account, setAccount] = useState("");
   const change = useChange();
   return (
-    <Modal opened onClose={close} title={t("tokens.assign_title", { label: h.serial ?? h.label })} closeButtonProps={{ "aria-label": t("act.close") }}>
+    <Modal
+      opened
+      onClose={close}
+      title={t("tokens.assign_title", { label: h.serial ?? h.label })}
+      closeButtonProps={{ "aria-label": t("act.close") }}
+    >
       <form
         onSubmit={(e) => {
           e.preventDefault();
-          change.run({ path: `/v1/authenticators/${part(h.id)}/assign`, body: { account: account.trim() }, done: t("tokens.did_assign", { name: account.trim() }), then: close });
+          change.run({
+            path: `/v1/authenticators/${part(h.id)}/assign`,
+            body: { account: account.trim() },
+            done: t("tokens.did_assign", { name: account.trim() }),
+            after: close,
+          });
         }}
       >
         <Stack gap="md">
           <Text size="sm">{t("tokens.assign_lead")}</Text>
-          <TextInput label={t("event.account")} required value={account} onChange={(e) => setAccount(e.currentTarget.value)} data-autofocus autoComplete="off" spellCheck={false} />
+          <TextInput
+            label={t("event.account")}
+            required
+            value={account}
+            onChange={(e) => setAccount(e.currentTarget.value)}
+            data-autofocus
+            autoComplete="off"
+            spellCheck={false}
+          />
           <Fault error={change.error} />
           <Group justify="flex-end">
             <Button variant="default" type="button" onClick={close}>
@@ -133,7 +152,15 @@ function Import({ close }: { close: () => void }) {
     try {
       const hex = key.replace(/\s/g, "");
       const keyBytes = hex === "" ? undefined : btoa(String.fromCharCode(...(hex.match(/../g) ?? []).map((b) => Number.parseInt(b, 16))));
-      change.run({ path: "/v1/authenticators/import", body: { file: await base64(file), ...(keyBytes === undefined ? {} : { key: keyBytes }), ...(passphrase === "" ? {} : { passphrase }) }, then: setResult });
+      change.run({
+        path: "/v1/authenticators/import",
+        body: {
+          file: await base64(file),
+          ...(keyBytes === undefined ? {} : { key: keyBytes }),
+          ...(passphrase === "" ? {} : { passphrase }),
+        },
+        after: setResult,
+      });
     } catch (e) {
       setReading(e as Error);
     }
@@ -148,12 +175,36 @@ function Import({ close }: { close: () => void }) {
         }}
       >
         <Stack gap="md">
-          <FileInput label={t("tokens.file")} description={t("tokens.file_help")} value={file} onChange={setFile} required clearable placeholder={t("tokens.choose")} />
-          <PasswordInput label={t("tokens.passphrase")} description={t("tokens.passphrase_help")} value={passphrase} onChange={(e) => setPassphrase(e.currentTarget.value)} autoComplete="off" />
-          <TextInput label={t("tokens.key")} description={t("tokens.key_help")} value={key} onChange={(e) => setKey(e.currentTarget.value)} autoComplete="off" />
+          <FileInput
+            label={t("tokens.file")}
+            description={t("tokens.file_help")}
+            value={file}
+            onChange={setFile}
+            required
+            clearable
+            placeholder={t("tokens.choose")}
+          />
+          <PasswordInput size="sm"
+            label={t("tokens.passphrase")}
+            description={t("tokens.passphrase_help")}
+            value={passphrase}
+            onChange={(e) => setPassphrase(e.currentTarget.value)}
+            autoComplete="off"
+          />
+          <TextInput
+            label={t("tokens.key")}
+            description={t("tokens.key_help")}
+            value={key}
+            onChange={(e) => setKey(e.currentTarget.value)}
+            autoComplete="off"
+          />
           <Fault error={change.error ?? reading} />
           {result !== undefined && (
-            <Alert color={(result.bad?.length ?? 0) > 0 ? "yellow" : "green"} title={t("tokens.added", { count: result.added, n: n(result.added) })} role="status">
+            <Alert
+              color={(result.bad?.length ?? 0) > 0 ? "yellow" : "green"}
+              title={t("tokens.added", { count: result.added, n: n(result.added) })}
+              role="status"
+            >
               {t("tokens.unassigned", { count: result.unassigned, n: n(result.unassigned) })}
               {(result.bad?.length ?? 0) > 0 && (
                 <>

@@ -22,7 +22,11 @@ export default function TrustedIPs() {
   const remove = useChange();
   const confirm = useConfirm();
   const drop = async (v: TrustedIPView) => {
-    const yes = await confirm({ title: t("trusted.remove_title", { range: v.range }), consequences: [t("trusted.remove_1", { application: v.application })], act: t("act.remove") });
+    const yes = await confirm({
+      title: t("trusted.remove_title", { range: v.range }),
+      consequences: [t("trusted.remove_1", { application: v.application })],
+      act: t("act.remove"),
+    });
     if (yes) remove.run({ method: "DELETE", path: `/v1/trusted-ips/${part(v.id)}`, done: t("trusted.did_remove") });
   };
   return (
@@ -46,7 +50,7 @@ export default function TrustedIPs() {
                 path: "/v1/trusted-ips",
                 body: { application, range: range.trim(), note: note.trim(), wide },
                 done: t("trusted.did_add"),
-                then: () => {
+                after: () => {
                   setRange("");
                   setNote("");
                   setWide(false);
@@ -56,9 +60,28 @@ export default function TrustedIPs() {
             }}
           >
             <Stack gap="md">
-              <Select label={t("event.application")} data={(applications.data?.items ?? []).map((a) => a.name)} value={application} onChange={setApplication} required nothingFoundMessage={t("nothing")} />
-              <TextInput label={t("trusted.range")} description={t("trusted.range_help")} required value={range} onChange={(e) => setRange(e.currentTarget.value)} autoComplete="off" />
-              <TextInput label={t("trusted.note")} description={t("trusted.note_help")} value={note} onChange={(e) => setNote(e.currentTarget.value)} />
+              <Select
+                label={t("event.application")}
+                data={(applications.data?.items ?? []).map((a) => a.name)}
+                value={application}
+                onChange={setApplication}
+                required
+                nothingFoundMessage={t("nothing")}
+              />
+              <TextInput
+                label={t("trusted.range")}
+                description={t("trusted.range_help")}
+                required
+                value={range}
+                onChange={(e) => setRange(e.currentTarget.value)}
+                autoComplete="off"
+              />
+              <TextInput
+                label={t("trusted.note")}
+                description={t("trusted.note_help")}
+                value={note}
+                onChange={(e) => setNote(e.currentTarget.value)}
+              />
               <Checkbox label={t("trusted.wide")} checked={wide} onChange={(e) => setWide(e.currentTarget.checked)} />
               <Fault error={add.error} />
               <Group>
@@ -92,7 +115,14 @@ export default function TrustedIPs() {
                 key: "do",
                 label: "",
                 render: (v) => (
-                  <MayButton permission="policy.write" size="compact-xs" variant="subtle" color="red" onClick={() => void drop(v)} aria-label={t("trusted.remove_title", { range: v.range })}>
+                  <MayButton
+                    permission="policy.write"
+                    size="compact-xs"
+                    variant="subtle"
+                    color="red"
+                    onClick={() => void drop(v)}
+                    aria-label={t("trusted.remove_title", { range: v.range })}
+                  >
                     {t("act.remove")}
                   </MayButton>
                 ),

@@ -35,13 +35,21 @@ export function HoursChart({ hours }: { hours: Hour[] }) {
     const colour = (name: string) => css.getPropertyValue(name).trim();
     const text = colour("--mantine-color-dimmed");
     const line = colour("--sp-line");
-    const fills = { accepted: colour("--chart-accepted"), waiting: colour("--chart-waiting"), refused: colour("--chart-refused"), faults: colour("--chart-faults") };
+    const fills = {
+      accepted: colour("--chart-accepted"),
+      waiting: colour("--chart-waiting"),
+      refused: colour("--chart-refused"),
+      faults: colour("--chart-faults"),
+    };
     const bars = uPlot.paths.bars?.({ size: [0.82, 60], gap: 1 });
     const stacked = stack(hours);
     // The tallest is drawn first, so that those below it cover its foot.
     const order = [...series].reverse();
     const data: uPlot.AlignedData = [hours.map((h) => Date.parse(h.hour) / 1000), ...order.map((s) => stacked[series.indexOf(s)] ?? [])];
-    const time = new Intl.DateTimeFormat(language, hours.length > 60 ? { day: "numeric", month: "short" } : { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+    const time = new Intl.DateTimeFormat(
+      language,
+      hours.length > 60 ? { day: "numeric", month: "short" } : { hour: "2-digit", minute: "2-digit", hourCycle: "h23" },
+    );
     const plot = new uPlot(
       {
         width: el.clientWidth,
@@ -49,10 +57,26 @@ export function HoursChart({ hours }: { hours: Hour[] }) {
         legend: { show: false },
         cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
         padding: [8, 8, 0, 0],
-        scales: { x: { time: true, range: (_u, min, max) => [min - 1800, max + 1800] }, y: { range: (_u, _min, max) => [0, Math.max(4, max * 1.08)] } },
+        scales: {
+          x: { time: true, range: (_u, min, max) => [min - 1800, max + 1800] },
+          y: { range: (_u, _min, max) => [0, Math.max(4, max * 1.08)] },
+        },
         axes: [
-          { stroke: text, grid: { show: false }, ticks: { stroke: line, size: 4 }, font: "12px system-ui", values: (_u, splits) => splits.map((s) => time.format(new Date(s * 1000))) },
-          { stroke: text, grid: { stroke: line, width: 1 }, ticks: { show: false }, font: "12px system-ui", size: 48, values: (_u, splits) => splits.map((s) => (Number.isInteger(s) ? n(s) : "")) },
+          {
+            stroke: text,
+            grid: { show: false },
+            ticks: { stroke: line, size: 4 },
+            font: "12px system-ui",
+            values: (_u, splits) => splits.map((s) => time.format(new Date(s * 1000))),
+          },
+          {
+            stroke: text,
+            grid: { stroke: line, width: 1 },
+            ticks: { show: false },
+            font: "12px system-ui",
+            size: 48,
+            values: (_u, splits) => splits.map((s) => (Number.isInteger(s) ? n(s) : "")),
+          },
         ],
         series: [{}, ...order.map((s) => ({ label: s, fill: fills[s], stroke: fills[s], width: 0, paths: bars, points: { show: false } }))],
         hooks: { setCursor: [(u) => setAt(u.cursor.idx ?? undefined)] },
@@ -85,7 +109,12 @@ export function HoursChart({ hours }: { hours: Hour[] }) {
       <div
         ref={box}
         role="img"
-        aria-label={t("hours.label", { accepted: n(total("accepted")), refused: n(total("refused")), faults: n(total("faults")), count: hours.length })}
+        aria-label={t("hours.label", {
+          accepted: n(total("accepted")),
+          refused: n(total("refused")),
+          faults: n(total("faults")),
+          count: hours.length,
+        })}
       />
       <details className={classes.table}>
         <summary>

@@ -4,9 +4,9 @@ import { useState } from "react";
 import { call } from "../api/call";
 import type { DryRun as Answer, DryRunChange } from "../api/types";
 import { useText } from "../core";
-import { type NewRule } from "../lib/rules";
-import { AccountLink, Fault, Reference, Time } from "./kit";
+import type { NewRule } from "../lib/rules";
 import classes from "./DryRun.module.css";
+import { AccountLink, Fault, Reference, Time } from "./kit";
 
 export function DryRun({ rules }: { rules: NewRule[] }) {
   const { t, n, minute } = useText();
@@ -31,7 +31,13 @@ export function DryRun({ rules }: { rules: NewRule[] }) {
   return (
     <Stack gap="sm">
       <Group gap="xs" align="flex-end">
-        <Select label={t("dry.days")} data={["1", "7", "30", "90"].map((d) => ({ value: d, label: t("findings.last_days", { count: Number(d) }) }))} value={days} onChange={(v) => setDays(v ?? "30")} w={180} />
+        <Select
+          label={t("dry.days")}
+          data={["1", "7", "30", "90"].map((d) => ({ value: d, label: t("findings.last_days", { count: Number(d) }) }))}
+          value={days}
+          onChange={(v) => setDays(v ?? "30")}
+          w={180}
+        />
         <Button type="button" variant="default" loading={busy} onClick={() => void run()}>
           {t("dry.run")}
         </Button>
@@ -41,9 +47,17 @@ export function DryRun({ rules }: { rules: NewRule[] }) {
         {answer !== undefined && view === undefined && <Text size="sm">{t("dry.stale")}</Text>}
         {view !== undefined && (
           <Stack gap="sm">
-            <Alert color={view.otherwise === 0 ? "green" : weaker ? "red" : "yellow"} title={view.logins === 0 ? t("dry.no_logins") : t("dry.result", { count: view.otherwise, n: n(view.otherwise), of: n(view.logins) })}>
+            <Alert
+              color={view.otherwise === 0 ? "green" : weaker ? "red" : "yellow"}
+              title={
+                view.logins === 0
+                  ? t("dry.no_logins")
+                  : t("dry.result", { count: view.otherwise, n: n(view.otherwise), of: n(view.logins) })
+              }
+            >
               <Text size="sm">
-                {t("dry.since", { time: minute(view.since) })} {view.truncated === true && t("dry.truncated")} {(view.gone ?? 0) > 0 && t("dry.gone", { count: view.gone ?? 0, n: n(view.gone ?? 0) })}
+                {t("dry.since", { time: minute(view.since) })} {view.truncated === true && t("dry.truncated")}{" "}
+                {(view.gone ?? 0) > 0 && t("dry.gone", { count: view.gone ?? 0, n: n(view.gone ?? 0) })}
               </Text>
               {weaker && (
                 <Text size="sm" fw={600} mt={4}>
@@ -72,7 +86,11 @@ function Change({ c }: { c: DryRunChange }) {
     <div className={classes.change}>
       <Group gap="xs" mb={4}>
         <Badge color={c.weaker === true ? "red" : "gray"}>{t("dry.logins", { count: c.count, n: n(c.count) })}</Badge>
-        {c.weaker === true && <Text size="sm" fw={600}>{t("dry.less")}</Text>}
+        {c.weaker === true && (
+          <Text size="sm" fw={600}>
+            {t("dry.less")}
+          </Text>
+        )}
       </Group>
       <dl>
         <dt>{t("dry.was")}</dt>
@@ -89,7 +107,8 @@ function Change({ c }: { c: DryRunChange }) {
         <ul>
           {c.examples.map((e) => (
             <li key={e.reference}>
-              <Reference value={e.reference} /> <AccountLink name={e.account} /> · {e.application} {e.time !== undefined && <Time at={e.time} />}
+              <Reference value={e.reference} /> <AccountLink name={e.account} /> · {e.application}{" "}
+              {e.time !== undefined && <Time at={e.time} />}
             </li>
           ))}
         </ul>

@@ -5,8 +5,8 @@ import { call } from "../api/call";
 import type { Application, ClientView, ExplainView, Page as Listed } from "../api/types";
 import { useGet, useMay, useText } from "../core";
 import { fromLocal } from "../lib/time";
+import { Facts, Fault, Go, Section, Status, sentence, Warnings } from "./kit";
 import { Duties, Timeline } from "./trace";
-import { Facts, Fault, Go, Section, sentence, Status, Warnings } from "./kit";
 
 export function Explainer(props: { account?: string; plain?: boolean }) {
   const { t } = useText();
@@ -21,8 +21,14 @@ export function Explainer(props: { account?: string; plain?: boolean }) {
   const applications = useGet<Listed<Application>>("/v1/applications", undefined, { enabled: may("settings.read") });
   const clients = useGet<Listed<ClientView>>("/v1/clients", undefined, { enabled: may("settings.read") });
   const choices = [
-    { group: t("explain.applications"), items: (applications.data?.items ?? []).map((a) => ({ value: `application ${a.name}`, label: a.name })) },
-    { group: t("explain.clients"), items: (clients.data?.items ?? []).map((c) => ({ value: `client ${c.name}`, label: `${c.name} (${c.application})` })) },
+    {
+      group: t("explain.applications"),
+      items: (applications.data?.items ?? []).map((a) => ({ value: `application ${a.name}`, label: a.name })),
+    },
+    {
+      group: t("explain.clients"),
+      items: (clients.data?.items ?? []).map((c) => ({ value: `client ${c.name}`, label: `${c.name} (${c.application})` })),
+    },
   ];
   const ask = async () => {
     const [kind, name] = (where ?? "").split(" ", 2);
@@ -30,7 +36,12 @@ export function Explainer(props: { account?: string; plain?: boolean }) {
     setError(undefined);
     try {
       const answer = await call<Listed<ExplainView>>("POST", "/v1/explain", {
-        body: { account, ...(kind === "client" ? { client: name } : { application: name }), ...(ip.trim() === "" ? {} : { ip: ip.trim() }), ...(at === "" ? {} : { at: fromLocal(at) }) },
+        body: {
+          account,
+          ...(kind === "client" ? { client: name } : { application: name }),
+          ...(ip.trim() === "" ? {} : { ip: ip.trim() }),
+          ...(at === "" ? {} : { at: fromLocal(at) }),
+        },
       });
       setViews(answer.items);
     } catch (e) {
@@ -51,11 +62,42 @@ export function Explainer(props: { account?: string; plain?: boolean }) {
         >
           <div className="sp-filters">
             {props.account === undefined && (
-              <TextInput label={t("explain.account")} description={t("explain.account_help")} value={account} onChange={(e) => setAccount(e.currentTarget.value)} required autoComplete="off" spellCheck={false} />
+              <TextInput
+                label={t("explain.account")}
+                description={t("explain.account_help")}
+                value={account}
+                onChange={(e) => setAccount(e.currentTarget.value)}
+                required
+                autoComplete="off"
+                spellCheck={false}
+              />
             )}
-            <Select label={t("explain.where")} description={t("explain.where_help")} data={choices} value={where} onChange={setWhere} searchable required nothingFoundMessage={t("nothing")} />
-            <TextInput label={t("explain.ip")} description={t("explain.ip_help")} value={ip} onChange={(e) => setIP(e.currentTarget.value)} placeholder="192.0.2.7" autoComplete="off" spellCheck={false} />
-            <TextInput label={t("explain.at")} description={t("explain.at_help")} type="datetime-local" value={at} onChange={(e) => setAt(e.currentTarget.value)} />
+            <Select
+              label={t("explain.where")}
+              description={t("explain.where_help")}
+              data={choices}
+              value={where}
+              onChange={setWhere}
+              searchable
+              required
+              nothingFoundMessage={t("nothing")}
+            />
+            <TextInput
+              label={t("explain.ip")}
+              description={t("explain.ip_help")}
+              value={ip}
+              onChange={(e) => setIP(e.currentTarget.value)}
+              placeholder="192.0.2.7"
+              autoComplete="off"
+              spellCheck={false}
+            />
+            <TextInput
+              label={t("explain.at")}
+              description={t("explain.at_help")}
+              type="datetime-local"
+              value={at}
+              onChange={(e) => setAt(e.currentTarget.value)}
+            />
             <Button data-fixed type="submit" loading={busy} disabled={account.trim() === "" || where === null}>
               {t("explain.ask")}
             </Button>
@@ -96,9 +138,15 @@ function Answer({ v }: { v: ExplainView }) {
         <Facts
           facts={[
             [t("explain.resolved"), v.account === "" ? t("explain.nobody", { name: v.claimant }) : v.account],
-            [t("event.rule"), v.rule === undefined || v.rule === "" ? undefined : <Go to={`/console/rules/${encodeURIComponent(v.rule)}`}>{v.rule}</Go>],
+            [
+              t("event.rule"),
+              v.rule === undefined || v.rule === "" ? undefined : <Go to={`/console/rules/${encodeURIComponent(v.rule)}`}>{v.rule}</Go>,
+            ],
             [t("explain.need"), v.need === undefined || v.need === "" ? undefined : t(`rule.need_${v.need}`, { defaultValue: v.need })],
-            [t("explain.methods"), v.methods.length === 0 ? t("explain.no_methods") : v.methods.map((m) => t(`factor.${m}`, { defaultValue: m })).join(", ")],
+            [
+              t("explain.methods"),
+              v.methods.length === 0 ? t("explain.no_methods") : v.methods.map((m) => t(`factor.${m}`, { defaultValue: m })).join(", "),
+            ],
             [t("explain.exemption"), v.exemption],
             [t("explain.moment"), exact(v.at)],
           ]}

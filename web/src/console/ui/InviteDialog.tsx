@@ -4,8 +4,8 @@ import { Qr } from "~/ui/secrets";
 import { part } from "../api/call";
 import type { Invitation } from "../api/types";
 import { useChange, useText } from "../core";
-import { Copy, Fault, Time } from "./kit";
 import classes from "./InviteDialog.module.css";
+import { Copy, Fault, Time } from "./kit";
 
 /** Invites a person to enrol: by a link that is sent, or a code that is read out. */
 export function InviteDialog(props: { account: string; replace: boolean; close: () => void }) {
@@ -16,12 +16,17 @@ export function InviteDialog(props: { account: string; replace: boolean; close: 
   const invite = useChange<Invitation>();
   const link = made?.link ?? (made?.secret !== undefined ? `${location.origin}/enrol#${made.secret}` : undefined);
   return (
-    <Modal opened onClose={props.close} title={t(props.replace ? "invite.title_replace" : "invite.title", { name: props.account })} closeButtonProps={{ "aria-label": t("act.close") }}>
+    <Modal
+      opened
+      onClose={props.close}
+      title={t(props.replace ? "invite.title_replace" : "invite.title", { name: props.account })}
+      closeButtonProps={{ "aria-label": t("act.close") }}
+    >
       {made === undefined ? (
         <form
           onSubmit={(e) => {
             e.preventDefault();
-            invite.run({ path: `/v1/accounts/${part(props.account)}/invitations`, body: { kind, replace: props.replace }, then: setMade });
+            invite.run({ path: `/v1/accounts/${part(props.account)}/invitations`, body: { kind, replace: props.replace }, after: setMade });
           }}
         >
           <Stack gap="md">
@@ -32,7 +37,14 @@ export function InviteDialog(props: { account: string; replace: boolean; close: 
                 <Radio value="link" label={t("invite.link")} description={t("invite.link_help")} />
               </Stack>
             </Radio.Group>
-            {props.replace && <Checkbox checked={checked} onChange={(e) => setChecked(e.currentTarget.checked)} label={t("invite.checked")} description={t("invite.checked_help")} />}
+            {props.replace && (
+              <Checkbox
+                checked={checked}
+                onChange={(e) => setChecked(e.currentTarget.checked)}
+                label={t("invite.checked")}
+                description={t("invite.checked_help")}
+              />
+            )}
             <Fault error={invite.error} />
             <Group justify="flex-end">
               <Button variant="default" type="button" onClick={props.close}>

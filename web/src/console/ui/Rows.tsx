@@ -25,7 +25,14 @@ export function Rows<T>(props: {
   return (
     <DataTable
       label={props.label}
-      columns={props.columns.map((c, i) => ({ key: c.key, label: c.label, cell: c.render, align: c.number === true ? ("end" as const) : undefined, nowrap: c.narrow, primary: i === 0 }))}
+      columns={props.columns.map((c, i) => ({
+        key: c.key,
+        label: c.label,
+        cell: c.render,
+        align: c.number === true ? ("end" as const) : undefined,
+        nowrap: c.narrow,
+        primary: i === 0,
+      }))}
       rows={props.rows}
       rowKey={props.id}
       onOpen={props.open}

@@ -50,13 +50,16 @@ export function SessionRows(props: { rows: SessionRow[]; account?: boolean; more
         more={props.more}
         empty={<Empty title={t("sessions.none")}>{t("sessions.none_help")}</Empty>}
         columns={[
-          ...(props.account === false ? [] : [{ key: "account", label: t("event.account"), render: (s: SessionRow) => <AccountLink name={s.account} /> }]),
+          ...(props.account === false
+            ? []
+            : [{ key: "account", label: t("event.account"), render: (s: SessionRow) => <AccountLink name={s.account} /> }]),
           {
             key: "client",
             label: t("sessions.where"),
             render: (s) => (
               <>
-                {t(`door.${s.client}`, { defaultValue: s.client })} {s.current === true && <State color="green">{t("sessions.this")}</State>}
+                {t(`door.${s.client}`, { defaultValue: s.client })}{" "}
+                {s.current === true && <State color="green">{t("sessions.this")}</State>}
               </>
             ),
           },
@@ -82,7 +85,14 @@ export function SessionRows(props: { rows: SessionRow[]; account?: boolean; more
             key: "do",
             label: "",
             render: (s) => (
-              <MayButton permission="session.write" size="compact-xs" variant="subtle" color="red" onClick={() => void end(s)} aria-label={t("sessions.end_title", { name: s.account })}>
+              <MayButton
+                permission="session.write"
+                size="compact-xs"
+                variant="subtle"
+                color="red"
+                onClick={() => void end(s)}
+                aria-label={t("sessions.end_title", { name: s.account })}
+              >
                 {t("sessions.end")}
               </MayButton>
             ),

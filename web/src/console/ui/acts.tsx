@@ -3,8 +3,8 @@ import { Group, Stack, Text } from "@mantine/core";
 import type { Act } from "../api/types";
 import { useText } from "../core";
 import { diff } from "../lib/diff";
-import { Time } from "./kit";
 import classes from "./acts.module.css";
+import { Time } from "./kit";
 
 /** What an act changed, as it was and as it is. */
 export function Difference(props: { before?: unknown; after?: unknown }) {
@@ -65,7 +65,9 @@ export function Acts(props: { acts: Act[]; subject?: boolean }) {
             <Text size="sm" c="dimmed">
               {t("acts.by", { actor: a.actor })}
             </Text>
-            {a.detail !== undefined && a.detail !== "" && a.before === undefined && a.after === undefined && <Text size="sm">{a.detail}</Text>}
+            {a.detail !== undefined && a.detail !== "" && a.before === undefined && a.after === undefined && (
+              <Text size="sm">{a.detail}</Text>
+            )}
             <Difference before={a.before} after={a.after} />
           </Stack>
         </li>

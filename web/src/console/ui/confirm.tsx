@@ -59,7 +59,13 @@ export function ConfirmProvider(props: { children: ReactNode }) {
   return (
     <Context.Provider value={value}>
       {props.children}
-      <Modal opened={opened} onClose={() => close(undefined)} title={question?.title} closeButtonProps={{ "aria-label": t("act.close") }} centered>
+      <Modal
+        opened={opened}
+        onClose={() => close(undefined)}
+        title={question?.title}
+        closeButtonProps={{ "aria-label": t("act.close") }}
+        centered
+      >
         {question && (
           <form
             onSubmit={(e) => {
@@ -89,7 +95,9 @@ export function ConfirmProvider(props: { children: ReactNode }) {
                   data-autofocus
                 />
               )}
-              {question.sure !== undefined && <Checkbox label={question.sure} checked={sure} onChange={(e) => setSure(e.currentTarget.checked)} />}
+              {question.sure !== undefined && (
+                <Checkbox label={question.sure} checked={sure} onChange={(e) => setSure(e.currentTarget.checked)} />
+              )}
               <Group justify="flex-end">
                 <Button variant="default" type="button" onClick={() => close(undefined)}>
                   {t("act.cancel")}

@@ -3,9 +3,19 @@
 import { Alert, Anchor, Badge, Button, type ButtonProps, Group, List, Stack, Text, Tooltip } from "@mantine/core";
 import { IconAlertTriangle, IconArrowLeft, IconCircleCheck, IconInfoCircle } from "@tabler/icons-react";
 import type { ReactNode } from "react";
-import { CopyButton, EmptyState, Loading, ProblemNote, Facts as SharedFacts, Section as SharedSection, sentence, Status, type Tone } from "~/ui/basics";
-import { SecretOnce as SharedSecret } from "~/ui/secrets";
+import {
+  CopyButton,
+  EmptyState,
+  Loading,
+  ProblemNote,
+  Facts as SharedFacts,
+  Section as SharedSection,
+  Status,
+  sentence,
+  type Tone,
+} from "~/ui/basics";
 import { Page as SharedPage } from "~/ui/Shell";
+import { SecretOnce as SharedSecret } from "~/ui/secrets";
 import { Time as SharedTime } from "~/ui/Time";
 import { part } from "../api/call";
 import { useMay, useSession, useText } from "../core";
@@ -13,7 +23,7 @@ import { A } from "../go";
 import { isTime } from "../lib/time";
 import classes from "./kit.module.css";
 
-export { sentence, Status };
+export { Status, sentence };
 
 /** The frame of a page: its name, what it is for, and what can be done. */
 export function Page(props: {
@@ -56,7 +66,14 @@ function NotAllowed(props: { permission: string }) {
 }
 
 /** A part of a page under a heading of its own. */
-export function Section(props: { title?: ReactNode; lead?: ReactNode; actions?: ReactNode; children: ReactNode; flush?: boolean; id?: string }) {
+export function Section(props: {
+  title?: ReactNode;
+  lead?: ReactNode;
+  actions?: ReactNode;
+  children: ReactNode;
+  flush?: boolean;
+  id?: string;
+}) {
   return (
     <div className={classes.section}>
       <SharedSection {...props} actions={props.actions !== undefined ? <Group gap="xs">{props.actions}</Group> : undefined} />
@@ -97,7 +114,9 @@ export function Empty(props: { title: string; children?: ReactNode; action?: Rea
 /** A moment in the reader's zone. */
 export function Time(props: { at: string | undefined | null; form?: "relative" | "exact" | "clock"; none?: string }) {
   if (!isTime(props.at)) return <>{props.none ?? "–"}</>;
-  return <SharedTime value={props.at} as={props.form === "exact" ? "full" : props.form === "clock" ? "short" : "relative"} none={props.none} />;
+  return (
+    <SharedTime value={props.at} as={props.form === "exact" ? "full" : props.form === "clock" ? "short" : "relative"} none={props.none} />
+  );
 }
 
 /** The reference of a login, leading to its trace. */
@@ -160,7 +179,9 @@ export function useReason(permission: string): string {
 }
 
 /** A button that needs a permission. Without it, it says why it is off. */
-export function MayButton(props: ButtonProps & { permission: string; onClick?: () => void; type?: "button" | "submit"; children: ReactNode; "aria-label"?: string }) {
+export function MayButton(
+  props: ButtonProps & { permission: string; onClick?: () => void; type?: "button" | "submit"; children: ReactNode; "aria-label"?: string },
+) {
   const { permission, ...rest } = props;
   const may = useMay();
   const reason = useReason(permission);

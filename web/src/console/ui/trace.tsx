@@ -2,13 +2,13 @@
 import { Alert, Badge, Button, Group, Stack, Tabs, Text } from "@mantine/core";
 import { IconCheck, IconX } from "@tabler/icons-react";
 import { useState } from "react";
+import { part } from "../api/call";
 import type { Step, WhyView } from "../api/types";
 import { useText } from "../core";
 import { A } from "../go";
-import { part } from "../api/call";
 import { moreLike } from "../lib/filter";
 import { duties, telling } from "../lib/remedy";
-import { AccountLink, Copy, Facts, Mono, sentence, Time, Verdict, Warnings } from "./kit";
+import { AccountLink, Copy, Facts, Go, Mono, sentence, Time, Verdict, Warnings } from "./kit";
 
 /** What happened at each stage and how long it took. */
 export function Timeline(props: { steps: Step[]; notes: boolean }) {
@@ -25,7 +25,13 @@ export function Timeline(props: { steps: Step[]; notes: boolean }) {
             <span className="sp-hidden"> {t(s.ok ? "trace.ok" : "trace.not_ok")}</span>
           </span>
           <span className="sp-trace-note">
-            {props.notes && s.note !== undefined && s.note !== "" ? sentence(s.note) : <Text span c="dimmed" inherit>{t(`stage_about.${s.stage}`, { defaultValue: "" })}</Text>}
+            {props.notes && s.note !== undefined && s.note !== "" ? (
+              sentence(s.note)
+            ) : (
+              <Text span c="dimmed" inherit>
+                {t(`stage_about.${s.stage}`, { defaultValue: "" })}
+              </Text>
+            )}
           </span>
           <span className="sp-trace-took">{span(s.took_ns / 1000)}</span>
         </li>
@@ -137,9 +143,7 @@ export function Explained({ why }: { why: WhyView }) {
             why.client === "" ? (
               "–"
             ) : (
-              <A key="c" to={`/console/clients/${part(why.client)}`} className="mantine-Anchor-root">
-                {why.client}
-              </A>
+              <Go key="c" to={`/console/clients/${part(why.client)}`}>{why.client}</Go>
             ),
           ],
           [
@@ -147,12 +151,13 @@ export function Explained({ why }: { why: WhyView }) {
             why.rule === undefined || why.rule === "" ? (
               "–"
             ) : (
-              <A key="r" to={`/console/rules#${part(why.rule)}`}>
-                {why.rule}
-              </A>
+              <Go key="r" to={`/console/rules/${part(why.rule)}`}>{why.rule}</Go>
             ),
           ],
-          [t("event.factor"), why.factor === undefined || why.factor === "" ? "–" : t(`factor.${why.factor}`, { defaultValue: why.factor })],
+          [
+            t("event.factor"),
+            why.factor === undefined || why.factor === "" ? "–" : t(`factor.${why.factor}`, { defaultValue: why.factor }),
+          ],
           [t("event.source"), <Mono key="s">{why.source === "" ? "–" : why.source}</Mono>],
           [t("event.from"), <Mono key="f">{why.from === undefined || why.from === "" ? "–" : why.from}</Mono>],
           [t("event.door"), t(`door.${why.door}`, { defaultValue: why.door })],

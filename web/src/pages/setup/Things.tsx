@@ -73,9 +73,9 @@ export function ClientStep({ existing, applications, application, onMade, onDone
   const [name, setName] = useState("");
   const [source, setSource] = useState("");
   const [app, setApp] = useState(application ?? applications[0] ?? "");
-  const [mode, setMode] = useState("challenge");
-  const [password, setPassword] = useState("verify");
-  const [made, setMade] = useState<{ client: ClientView; secret: string }>();
+  const [mode, setMode] = useState<"challenge" | "append">("challenge");
+  const [password, setPassword] = useState<"verify" | "none">("verify");
+  const [made, setMade] = useState<string>();
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>();
 
@@ -87,8 +87,8 @@ export function ClientStep({ existing, applications, application, onMade, onDone
       const answer = await got(
         api.POST("/v1/clients", { body: { name: name.trim(), application: app, source: source.trim(), mode, password } }),
       );
-      onMade(answer.client.name);
-      setMade({ client: answer.client, secret: answer.secret ?? "" });
+      onMade(answer.name);
+      setMade(answer.secret ?? "");
       await queries.invalidateQueries({ queryKey: keyOf("/v1/clients") });
     } catch (x) {
       setError(x);
@@ -96,10 +96,10 @@ export function ClientStep({ existing, applications, application, onMade, onDone
       setBusy(false);
     }
   };
-  if (made) {
+  if (made !== undefined) {
     return (
       <Stack gap="lg">
-        <SecretOnce label={t("setup.client.secret")} value={made.secret} note={t("setup.client.secretNote")} />
+        <SecretOnce label={t("setup.client.secret")} value={made} note={t("setup.client.secretNote")} />
         <div>
           <Text fw={620} mb={6}>
             {t("setup.client.enter")}
@@ -151,13 +151,13 @@ export function ClientStep({ existing, applications, application, onMade, onDone
           value={source}
           onChange={(e) => setSource(e.currentTarget.value)}
         />
-        <Radio.Group label={t("setup.client.mode")} value={mode} onChange={setMode}>
+        <Radio.Group label={t("setup.client.mode")} value={mode} onChange={(v) => setMode(v === "append" ? "append" : "challenge")}>
           <Stack gap="xs" mt={6}>
             <Radio value="challenge" label={t("setup.client.challenge")} description={t("setup.client.challengeHelp")} />
             <Radio value="append" label={t("setup.client.append")} description={t("setup.client.appendHelp")} />
           </Stack>
         </Radio.Group>
-        <Radio.Group label={t("setup.client.password")} value={password} onChange={setPassword}>
+        <Radio.Group label={t("setup.client.password")} value={password} onChange={(v) => setPassword(v === "none" ? "none" : "verify")}>
           <Stack gap="xs" mt={6}>
             <Radio value="verify" label={t("setup.client.verify")} />
             <Radio value="none" label={t("setup.client.none")} description={t("setup.client.noneHelp")} />
