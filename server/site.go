@@ -5,14 +5,17 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"time"
 
 	"sallyport/admin"
 	"sallyport/config"
+	"sallyport/diagnose"
 	"sallyport/factor/webauthn"
 	"sallyport/httpd"
+	"sallyport/report"
 	"sallyport/web"
 )
 
@@ -47,6 +50,7 @@ func (s *Server) openSite() error {
 		URL: address, Proxies: s.cfg.ProxyPrefixes(), Secure: s.cfg.HTTPS.Certificate != "", Pages: web.Pages(),
 		Issuer: s.cfg.Issuer, Version: version(),
 		Health: s.health, Auditing: s.auditing(), Feed: s.feed, Log: s.log, Now: time.Now,
+		DiagnosisPage: func(w io.Writer, r *diagnose.Report) error { return report.HTML(w, r, report.Options{}) },
 	}
 	var err error
 	s.site, err = site.Handler()

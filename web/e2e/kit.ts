@@ -9,6 +9,7 @@ import {
   type Browser,
   type BrowserContext,
   type BrowserContextOptions,
+  test as base,
   type CDPSession,
   expect,
   type Locator,
@@ -217,6 +218,33 @@ export class Visitor {
     );
   }
 }
+
+/** Opens a browser for somebody of the story. */
+type Come = (who?: string, options?: BrowserContextOptions) => Promise<Visitor>;
+
+/**
+ * A test whose visitors bring the passkeys that the story left them. However it
+ * ends, the passkeys are kept as they are then: their sign counts have moved, and
+ * the server takes no older ones.
+ */
+export const test = base.extend<{ come: Come }>({
+  come: async ({ browser }, use) => {
+    const here: { v: Visitor; who: string }[] = [];
+    await use(async (who = "", options = {}) => {
+      const v = await Visitor.come(browser, options, who === "" ? [] : loadStory().passkeys[who]);
+      here.push({ v, who });
+      return v;
+    });
+    for (const { v, who } of here) {
+      if (who !== "") {
+        const story = loadStory();
+        story.passkeys[who] = await v.passkeys();
+        saveStory(story);
+      }
+      await v.leave();
+    }
+  },
+});
 
 /** Collects what browsers complain about: errors, refused styles and scripts, requests that failed. */
 export function watch(page: Page, faults: string[]): void {

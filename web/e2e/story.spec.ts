@@ -1,7 +1,7 @@
 // The story that every installation lives through: set up, invite, enrol, log
 // in, go wrong, get help, be looked at.
-import { type Browser, expect, test } from "@playwright/test";
-import { App, c, loadStory, logIn, type Story, saveStory, server, settled, t, Visitor } from "./kit";
+import { type Browser, expect } from "@playwright/test";
+import { App, c, loadStory, logIn, type Story, saveStory, server, settled, t, test, Visitor } from "./kit";
 import { sticksOut } from "./look";
 
 test.describe.configure({ mode: "serial" });
@@ -108,7 +108,7 @@ test("the first run: from the printed link to a login that works", async ({ brow
   await v.leave();
 });
 
-test("a wrong code, and the help desk finds out why and unlocks", async ({ browser }) => {
+test("a wrong code, and the help desk finds out why and unlocks", async ({ come }) => {
   const story = loadStory();
   const app = new App(story.person.secret, story.person.spent);
   let reply = logIn(story.clientSecret, names.person, password, app.wrong());
@@ -117,7 +117,7 @@ test("a wrong code, and the help desk finds out why and unlocks", async ({ brows
   story.reference = reply.reference;
   const first = reply.reference;
 
-  const v = await Visitor.come(browser, {}, story.passkeys[names.helpDesk]);
+  const v = await come(names.helpDesk);
   const { page } = v;
   await v.signIn(names.helpDesk);
 
@@ -177,14 +177,12 @@ test("a wrong code, and the help desk finds out why and unlocks", async ({ brows
   });
 
   expect(unexpected(v.faults), "what the browser complained about").toEqual([]);
-  story.passkeys[names.helpDesk] = await v.passkeys();
   saveStory(story);
-  await v.leave();
 });
 
-test("the auditor may look and not touch", async ({ browser }) => {
+test("the auditor may look and not touch", async ({ come }) => {
   const story = loadStory();
-  const v = await Visitor.come(browser, {}, story.passkeys[names.auditor]);
+  const v = await come(names.auditor);
   const { page } = v;
   await v.signIn(names.auditor);
 
@@ -238,14 +236,10 @@ test("the auditor may look and not touch", async ({ browser }) => {
   });
 
   expect(unexpected(v.faults), "what the browser complained about").toEqual([]);
-  story.passkeys[names.auditor] = await v.passkeys();
-  saveStory(story);
-  await v.leave();
 });
 
-test("a passkey that does not check its person opens nothing", async ({ browser }) => {
-  const story = loadStory();
-  const v = await Visitor.come(browser, {}, story.passkeys.owner);
+test("a passkey that does not check its person opens nothing", async ({ come }) => {
+  const v = await come(names.owner);
   await v.verifies(false);
   await v.page.goto("/sign-in?client=console");
   await v.page.getByLabel(t("signin.name"), { exact: true }).fill(names.owner);
@@ -254,7 +248,6 @@ test("a passkey that does not check its person opens nothing", async ({ browser 
   await v.page.goto("/console");
   await expect(v.page).toHaveURL(/\/sign-in\?/);
   expect((await v.call("GET", "/v1/session?client=console")).status).toBe(401);
-  await v.leave();
 });
 
 const phone = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true };

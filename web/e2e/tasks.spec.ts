@@ -1,7 +1,7 @@
 // The five things that people come to the console for, each at most three clicks
 // from the dashboard; and signing in with nothing but a keyboard.
-import { expect, type Locator, test } from "@playwright/test";
-import { App, c, loadStory, logIn, saveStory, settled, t, Visitor } from "./kit";
+import { expect, type Locator } from "@playwright/test";
+import { App, c, loadStory, logIn, settled, t, test, type Visitor } from "./kit";
 
 const most = 3;
 
@@ -20,10 +20,10 @@ async function atDashboard(v: Visitor): Promise<Hand> {
   return new Hand();
 }
 
-test("five tasks, three clicks each", async ({ browser }) => {
+test("five tasks, three clicks each", async ({ come }) => {
   test.setTimeout(5 * 60_000);
   const story = loadStory();
-  const v = await Visitor.come(browser, {}, story.passkeys.owner);
+  const v = await come("owner");
   await v.signIn("owner");
   const { page } = v;
   const main = page.getByRole("main");
@@ -82,14 +82,10 @@ test("five tasks, three clicks each", async ({ browser }) => {
   });
 
   expect(v.faults, "what the browser complained about").toEqual([]);
-  story.passkeys.owner = await v.passkeys();
-  saveStory(story);
-  await v.leave();
 });
 
-test("signing in with nothing but a keyboard", async ({ browser }) => {
-  const story = loadStory();
-  const v = await Visitor.come(browser, {}, story.passkeys.owner);
+test("signing in with nothing but a keyboard", async ({ come }) => {
+  const v = await come("owner");
   const { page } = v;
   await page.goto("/sign-in?client=console");
   await settled(page);
@@ -117,7 +113,4 @@ test("signing in with nothing but a keyboard", async ({ browser }) => {
   await expect(page.getByText(t("ui.skip"))).toBeFocused();
   await page.keyboard.press("Enter");
   await expect(page.getByRole("main")).toBeFocused();
-  story.passkeys.owner = await v.passkeys();
-  saveStory(story);
-  await v.leave();
 });

@@ -12,7 +12,7 @@ import { theme, variables } from "./ui/theme";
 function ended(error: unknown): void {
   const here = router.state.location;
   if (toProblem(error).status === 401 && /^\/(console|portal)(\/|$)/.test(here.pathname)) {
-    void router.navigate({ to: signInPath(here), replace: true });
+    void router.navigate({ href: signInPath(here), replace: true });
   }
 }
 

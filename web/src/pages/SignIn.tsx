@@ -43,7 +43,7 @@ export function SignInPage() {
     }
     const area: Area = client === "console" ? "console" : "portal";
     if (answer.session) keepSession(queries, area, answer.session);
-    void navigate({ to: landing(area, search.to), replace: true });
+    void navigate({ href: landing(area, search.to), replace: true });
   };
 
   const title = client === "console" ? t("signin.console") : client === "portal" ? t("signin.portal") : t("signin.client", { client });

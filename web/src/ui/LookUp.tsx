@@ -105,7 +105,7 @@ function Palette({ pages, reference, search, placeholder, close }: LookUpProps &
   const go = (f: Found | undefined) => {
     if (!f) return;
     close();
-    navigate({ to: f.to });
+    void navigate({ href: f.to });
   };
   const key = (e: KeyboardEvent) => {
     const to = { ArrowDown: now + 1, ArrowUp: now - 1 }[e.key];

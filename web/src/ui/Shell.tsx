@@ -1,14 +1,4 @@
-import {
-  ActionIcon,
-  Burger,
-  Drawer,
-  type MantineColorScheme,
-  Menu,
-  Text,
-  Title,
-  useMantineColorScheme,
-  VisuallyHidden,
-} from "@mantine/core";
+import { ActionIcon, Burger, Drawer, type MantineColorScheme, Menu, Text, Title, useMantineColorScheme } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { IconCheck, IconDeviceDesktop, IconLogout, IconMoon, IconSettings, IconSun, IconUserCircle } from "@tabler/icons-react";
 import { Link, useRouterState } from "@tanstack/react-router";

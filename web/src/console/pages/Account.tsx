@@ -482,7 +482,7 @@ function Authenticators({ a, add, resync }: { a: AccountView; add: () => void; r
                   variant="subtle"
                   color="red"
                   onClick={() => void revoke(h)}
-                  aria-label={t("authenticator.revoke_title", { label: h.label === "" ? h.factor : h.label })}
+                  aria-label={`${t("authenticator.revoke")}: ${h.label === "" ? h.factor : h.label}`}
                 >
                   {t("authenticator.revoke")}
                 </MayButton>

@@ -159,7 +159,7 @@ function Connect({ client, secret }: { client: ClientView; secret: string }) {
   const may = useMay();
   const system = useGet<SystemView>("/v1/system", undefined, { enabled: may("system.read") });
   const listen = system.data?.settings.find((s) => s.key === "radius.address" || s.key === "radius")?.value ?? "";
-  const port = /:(\d+)$/.exec(listen)?.[1] ?? "1812";
+  const port = /:(\d+)/.exec(listen)?.[1] ?? "1812";
   const first = useGet<EventPage>("/v1/events", { client: client.name, limit: 1 }, { every: 2000, enabled: may("event.read") });
   const event = first.data?.items[0];
   return (

@@ -112,7 +112,7 @@ export default function Applications() {
                         variant="subtle"
                         color="red"
                         onClick={() => void drop(a.name)}
-                        aria-label={t("applications.remove_title", { name: a.name })}
+                        aria-label={`${t("act.remove")}: ${a.name}`}
                       >
                         {t("act.remove")}
                       </MayButton>

@@ -144,7 +144,7 @@ export default function Cache() {
                     variant="subtle"
                     color="red"
                     onClick={() => void drop(c)}
-                    aria-label={t("cache.remove_title", { application: c.application })}
+                    aria-label={`${t("act.remove")}: ${c.application}`}
                   >
                     {t("act.remove")}
                   </MayButton>

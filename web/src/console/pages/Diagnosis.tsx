@@ -124,7 +124,7 @@ export default function Diagnosis() {
                   variant="subtle"
                   color="red"
                   onClick={() => setFiles(files.filter((x) => x !== f))}
-                  aria-label={t("diagnosis.without", { name: f.name })}
+                  aria-label={`${t("act.remove")}: ${f.name}`}
                 >
                   {t("act.remove")}
                 </Button>
@@ -357,7 +357,8 @@ function Attempts({ list, findings }: { list: DiagnosisAttempt[]; findings: Diag
       }
     >
       {timed.length > 0 && (
-        <div className={classes.draw}>
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
+<div className={classes.draw} tabIndex={0} role="group" aria-label={t("drawing")}>
           <svg
             viewBox={`0 0 720 ${String(lanes.length * 26 + 30)}`}
             role="img"

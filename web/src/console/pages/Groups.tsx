@@ -99,7 +99,7 @@ export default function Groups() {
                     variant="subtle"
                     color="red"
                     onClick={() => void drop(g)}
-                    aria-label={t("groups.remove_title", { name: g.name })}
+                    aria-label={`${t("act.remove")}: ${g.name}`}
                   >
                     {t("act.remove")}
                   </MayButton>

@@ -100,7 +100,7 @@ export default function Keys() {
                     variant="subtle"
                     color="red"
                     onClick={() => void drop(k)}
-                    aria-label={t("keys.remove_title", { name: k.name })}
+                    aria-label={`${t("act.remove")}: ${k.name}`}
                   >
                     {t("act.remove")}
                   </MayButton>

@@ -189,7 +189,7 @@ function List({ rules }: { rules: RuleView[] }) {
                   variant="subtle"
                   color="red"
                   onClick={() => void drop(r)}
-                  aria-label={t("rules.remove_title", { name: r.name })}
+                  aria-label={`${t("act.remove")}: ${r.name}`}
                 >
                   {t("act.remove")}
                 </MayButton>

@@ -121,7 +121,7 @@ export default function TrustedIPs() {
                     variant="subtle"
                     color="red"
                     onClick={() => void drop(v)}
-                    aria-label={t("trusted.remove_title", { range: v.range })}
+                    aria-label={`${t("act.remove")}: ${v.range}`}
                   >
                     {t("act.remove")}
                   </MayButton>

@@ -91,7 +91,7 @@ export function SessionRows(props: { rows: SessionRow[]; account?: boolean; more
                 variant="subtle"
                 color="red"
                 onClick={() => void end(s)}
-                aria-label={t("sessions.end_title", { name: s.account })}
+                aria-label={`${t("sessions.end")}: ${s.account}`}
               >
                 {t("sessions.end")}
               </MayButton>

@@ -106,9 +106,9 @@ function Method({ a, last }: { a: AuthenticatorView; last: boolean }) {
     if (yes) remove.mutate();
   };
   return (
-    <div className="sp-choice" style={{ cursor: "default", flexWrap: "wrap" }}>
+    <div className="sp-item">
       <Icon size={26} aria-hidden />
-      <div style={{ flex: 1, minWidth: "10rem" }}>
+      <div style={{ flex: 1, minWidth: 0 }}>
         <Group gap="xs">
           <Text fw={620}>{name}</Text>
           {isDefault ? <Badge>{t("portal.methods.default")}</Badge> : null}

@@ -1,18 +1,17 @@
 import { IconDevices, IconHistory, IconKey } from "@tabler/icons-react";
-import { Navigate, Outlet, useRouterState } from "@tanstack/react-router";
+import { Navigate, Outlet } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
-import { signInPath, toProblem, useSession, useSignOut } from "~/api";
+import { toProblem, useSession, useSignOut } from "~/api";
 import { CentrePage, Frame, Loading, ProblemNote, toast } from "~/ui";
 
 /** The frame of the portal; whoever is not signed in is led to the sign-in page and back. */
 export function Portal() {
   const { t } = useTranslation();
   const session = useSession("portal");
-  const here = useRouterState({ select: (s) => s.location });
   const signOut = useSignOut("portal");
   if (session.isPending) return <Loading />;
   if (session.error && !session.data) {
-    if (toProblem(session.error).status === 401) return <Navigate to={signInPath(here)} replace />;
+    if (toProblem(session.error).status === 401) return <Loading />; // the way to the sign-in page has begun, see App
     return (
       <CentrePage title={t("portal.area")}>
         <ProblemNote error={session.error} onRetry={() => void session.refetch()} />

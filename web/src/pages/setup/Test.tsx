@@ -48,7 +48,7 @@ export function TestStep({ clients, client, onClient, onDone }: TestStepProps) {
           </Group>
         )}
       </Section>
-      <TestHere client={client} />
+      <TestHere client={client} shown={seen?.reference} />
       <Group>
         <Button type="button" onClick={onDone}>
           {seen?.verdict === "accept" ? t("setup.test.finish") : t("setup.test.toConsole")}
@@ -86,8 +86,8 @@ function WhyCard({ why }: { why: WhyView }) {
   );
 }
 
-/** A login as the client would send it, through the same decision. */
-function TestHere({ client }: { client: string }) {
+/** A login as the client would send it, through the same decision. What the stream has shown already is not shown twice. */
+function TestHere({ client, shown }: { client: string; shown: string | undefined }) {
   const { t } = useTranslation();
   const said = useSaid();
   const [name, setName] = useState("");
@@ -170,7 +170,14 @@ function TestHere({ client }: { client: string }) {
           <Title order={3} mt="md" mb="xs">
             {t("setup.test.trace")}
           </Title>
-          <WhyCard why={why} />
+          {why.reference === shown ? (
+            <Group gap="sm">
+              <Verdict verdict={why.verdict} />
+              <Text size="sm">{t("setup.test.above", { reference: why.reference })}</Text>
+            </Group>
+          ) : (
+            <WhyCard why={why} />
+          )}
         </div>
       ) : null}
     </Section>
