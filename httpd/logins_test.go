@@ -410,3 +410,35 @@ func TestLoginNotDecided(t *testing.T) {
 		}
 	}
 }
+
+// A key's client is looked at again where it counts: a key of a NAS brings no
+// logins, whatever let it in.
+func TestLoginClientOfAKey(t *testing.T) {
+	w := newTown(t)
+	for client, want := range map[string]bool{"wiki": true, "nas": false, "console": false, "portal": false, "": false} {
+		c := &caller{site: w.site, key: admin.KeyHolder{Client: client}}
+		if got, err := w.site.loginClient(c); (err == nil) != want || want && got.Name != client {
+			t.Errorf("loginClient of %q = %v, %v; want one: %t", client, got, err, want)
+		}
+	}
+}
+
+// Requests are named by everything that they say, by whom they are said, and by
+// nothing if they have no key.
+func TestLoginRequestNames(t *testing.T) {
+	w := newTown(t)
+	wiki, shop := w.store.Settings().Client("wiki"), w.store.Settings().Client("shop")
+	names := make(map[string]bool)
+	for _, name := range []string{
+		w.site.nameRequest(wiki, "login", "k", "pat", "x"), w.site.nameRequest(shop, "login", "k", "pat", "x"), w.site.nameRequest(wiki, "continue", "k", "pat", "x"),
+		w.site.nameRequest(wiki, "login", "k2", "pat", "x"), w.site.nameRequest(wiki, "login", "k", "patx", ""), w.site.nameRequest(wiki, "login", "kpat", "", "x"),
+	} {
+		if name == "" || names[name] {
+			t.Errorf("the name %q is another request's", name)
+		}
+		names[name] = true
+	}
+	if name := w.site.nameRequest(wiki, "login", "", "pat"); name != "" {
+		t.Errorf("a request without a key is named %q", name)
+	}
+}

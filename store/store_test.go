@@ -471,7 +471,7 @@ func TestDiskFull(t *testing.T) {
 	if err := s.Healthy(); err != nil {
 		t.Errorf("Healthy = %v; a full disk passes", err)
 	}
-	err := s.Apply(context.Background(), admin.Act{Time: epoch, Detail: strings.Repeat("x", 1<<20)}, admin.ResetThrottle{Subject: "?"})
+	err := s.Apply(context.Background(), admin.Act{Time: epoch, Action: "throttle.reset", Detail: strings.Repeat("x", 1<<20)}, admin.ResetThrottle{Subject: "?"})
 	if !errors.Is(err, ErrDiskFull) {
 		t.Errorf("Apply on a full disk = %v, want ErrDiskFull", err)
 	}

@@ -1,4 +1,4 @@
-import { Badge, Code, Group, NavLink, Stack, Table, Text, TextInput, Title } from "@mantine/core";
+import { Badge, Button, Code, Group, Stack, Table, Text, TextInput, Title } from "@mantine/core";
 import { IconSearch } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
@@ -41,9 +41,11 @@ export function ApiReferencePage() {
               onChange={(e) => setFind(e.currentTarget.value)}
             />
             <nav aria-label={t("apiref.chapters")}>
-              <Group gap={4} mb="lg">
+              <Group gap="xs" mb="lg">
                 {list.map((c) => (
-                  <NavLink key={c.tag} href={`#${anchor(c.tag)}`} label={`${c.tag} (${c.operations.length})`} w="auto" noWrap />
+                  <Button key={c.tag} component="a" href={`#${anchor(c.tag)}`} size="compact-sm" variant="default">
+                    {`${c.tag} (${c.operations.length})`}
+                  </Button>
                 ))}
               </Group>
             </nav>

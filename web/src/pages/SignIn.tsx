@@ -30,6 +30,8 @@ export function SignInPage() {
   const { t } = useTranslation();
   const search = useSearch({ strict: false }) as { client?: string; to?: string; return_to?: string };
   const client = search.client || "portal";
+  // Where to go on these pages is for this page to say; at an application behind a proxy, the server judges it.
+  const own = client === "console" || client === "portal";
   const navigate = useNavigate();
   const queries = useQueryClient();
   const config = useApi("/v1/config");
@@ -43,7 +45,7 @@ export function SignInPage() {
     }
     const area: Area = client === "console" ? "console" : "portal";
     if (answer.session) keepSession(queries, area, answer.session);
-    void navigate({ href: landing(area, search.to), replace: true });
+    void navigate({ href: landing(area, search.to ?? search.return_to), replace: true });
   };
 
   const title = client === "console" ? t("signin.console") : client === "portal" ? t("signin.portal") : t("signin.client", { client });
@@ -55,7 +57,7 @@ export function SignInPage() {
           {t("signin.notSetUp.what")}
         </Alert>
       ) : null}
-      <SignInForm client={client} returnTo={search.return_to} onDone={done} />
+      <SignInForm client={client} returnTo={own ? undefined : search.return_to} onDone={done} />
     </CentrePage>
   );
 }

@@ -9,7 +9,15 @@ import type { PasskeyError } from "./passkey";
  */
 export function useSaid(): (text: string) => string {
   const { t } = useTranslation();
-  return (text) => t(`says¦${text}`, { defaultValue: text, keySeparator: "¦", nsSeparator: "§" });
+  return (text) => {
+    const plain = withoutReference(text);
+    return t(`says¦${plain}`, { defaultValue: plain, keySeparator: "¦", nsSeparator: "§" });
+  };
+}
+
+/** Replies of RADIUS name the reference in the sentence; pages show it by itself. */
+export function withoutReference(text: string): string {
+  return text.replace(/\s*Reference [0-9A-Z]{4}-[0-9A-Z]{4}\.?$/, "");
 }
 
 export function Said({ text }: { text: string }) {

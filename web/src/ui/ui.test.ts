@@ -7,6 +7,7 @@ import { fromLocal, toLocal } from "./FilterBar";
 import { readReference } from "./LookUp";
 import { troubleOf } from "./passkey";
 import { qrPath } from "./qr";
+import { withoutReference } from "./Said";
 import { date, duration, full, relative, short, utc } from "./time";
 
 const now = new Date("2026-05-04T12:00:00Z");
@@ -75,6 +76,16 @@ describe("a reference", () => {
     ["7F3K-92QDX", undefined],
   ])("%j is read as %s", (text, want) => {
     expect(readReference(text)).toBe(want);
+  });
+});
+
+describe("what the server says", () => {
+  it.each([
+    ["Sign-in failed. Reference HFF2-WS9Y.", "Sign-in failed."],
+    ["Sign-in failed.", "Sign-in failed."],
+    ["Reference", "Reference"],
+  ])("%j is shown as %j", (text, want) => {
+    expect(withoutReference(text)).toBe(want);
   });
 });
 

@@ -36,7 +36,9 @@ describe("texts of the console", () => {
     for (const all of Object.values(texts)) for (const [key, text] of all) expect(text, key).not.toBe("");
   });
   it("are there for every key that a page spells out", () => {
-    const keys = new Set(sources(join(import.meta.dirname, "..")).flatMap((s) => [...s.matchAll(/\bt\(\s*"([^"]+)"/g)].map((m) => m[1] ?? "")));
+    const keys = new Set(
+      sources(join(import.meta.dirname, "..")).flatMap((s) => [...s.matchAll(/\bt\(\s*"([^"]+)"/g)].map((m) => m[1] ?? "")),
+    );
     expect(keys.size).toBeGreaterThan(500);
     const missing = [...keys].filter((k) => !["", "_one", "_other"].some((end) => texts.en.has(k + end)));
     expect(missing).toEqual([]);

@@ -3,7 +3,9 @@ import { diff } from "./diff";
 
 describe("diff", () => {
   it("names what changed and nothing else", () => {
-    expect(diff('{"name":"a","need":"both"}', '{"name":"a","need":"primary"}')).toEqual([{ path: "need", kind: "changed", before: "both", after: "primary" }]);
+    expect(diff('{"name":"a","need":"both"}', '{"name":"a","need":"primary"}')).toEqual([
+      { path: "need", kind: "changed", before: "both", after: "primary" },
+    ]);
   });
   it("takes objects as well as their JSON", () => {
     expect(diff({ lax: false }, { lax: true })).toEqual([{ path: "lax", kind: "changed", before: "false", after: "true" }]);
@@ -15,10 +17,14 @@ describe("diff", () => {
     ]);
   });
   it("sees that only the order of a list changed", () => {
-    expect(diff({ methods: ["oath", "recovery"] }, { methods: ["recovery", "oath"] })).toEqual([{ path: "methods", kind: "changed", before: "oath, recovery", after: "recovery, oath" }]);
+    expect(diff({ methods: ["oath", "recovery"] }, { methods: ["recovery", "oath"] })).toEqual([
+      { path: "methods", kind: "changed", before: "oath, recovery", after: "recovery, oath" },
+    ]);
   });
   it("goes into records within records", () => {
-    expect(diff({ then: { need: "both", wait: 0 } }, { then: { need: "refuse", wait: 0 } })).toEqual([{ path: "then.need", kind: "changed", before: "both", after: "refuse" }]);
+    expect(diff({ then: { need: "both", wait: 0 } }, { then: { need: "refuse", wait: 0 } })).toEqual([
+      { path: "then.need", kind: "changed", before: "both", after: "refuse" },
+    ]);
   });
   it("shows all of a record that was made or ended", () => {
     expect(diff("", '{"name":"a","groups":["x"]}')).toEqual([
@@ -40,6 +46,8 @@ describe("diff", () => {
     expect(diff("was: {broken", "is: other")).toEqual([{ path: "", kind: "changed", before: "was: {broken", after: "is: other" }]);
   });
   it("shows lists of records whole", () => {
-    expect(diff({ keys: [{ a: 1 }] }, { keys: [{ a: 2 }] })).toEqual([{ path: "keys", kind: "changed", before: '[{"a":1}]', after: '[{"a":2}]' }]);
+    expect(diff({ keys: [{ a: 1 }] }, { keys: [{ a: 2 }] })).toEqual([
+      { path: "keys", kind: "changed", before: '[{"a":1}]', after: '[{"a":2}]' },
+    ]);
   });
 });

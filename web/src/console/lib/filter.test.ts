@@ -5,7 +5,10 @@ const now = new Date(2026, 10, 22, 23, 30); // in whatever zone the reader is
 
 describe("parseFilter", () => {
   it("reads what it knows and leaves the rest out", () => {
-    expect(parseFilter({ account: " alice ", page: "3", stage: "answer", open: "7F3K-92QD" })).toEqual({ account: "alice", stage: "answer" });
+    expect(parseFilter({ account: " alice ", page: "3", stage: "answer", open: "7F3K-92QD" })).toEqual({
+      account: "alice",
+      stage: "answer",
+    });
   });
   it("reads numbers and booleans as the texts that they were", () => {
     expect(parseFilter({ account: 123, at_fault: true })).toEqual({ account: "123", at_fault: "true" });
@@ -36,10 +39,16 @@ describe("withFilter", () => {
 
 describe("filterQuery", () => {
   it("works out spans at a moment", () => {
-    expect(filterQuery({ verdict: "reject", within: "1h" }, now)).toEqual({ verdict: "reject", since: new Date(2026, 10, 22, 22, 30).toISOString() });
+    expect(filterQuery({ verdict: "reject", within: "1h" }, now)).toEqual({
+      verdict: "reject",
+      since: new Date(2026, 10, 22, 22, 30).toISOString(),
+    });
   });
   it("takes yesterday for the reader's own day", () => {
-    expect(filterQuery({ within: "yesterday" }, now)).toEqual({ since: new Date(2026, 10, 21).toISOString(), until: new Date(2026, 10, 22).toISOString() });
+    expect(filterQuery({ within: "yesterday" }, now)).toEqual({
+      since: new Date(2026, 10, 21).toISOString(),
+      until: new Date(2026, 10, 22).toISOString(),
+    });
   });
 });
 

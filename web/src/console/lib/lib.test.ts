@@ -15,10 +15,22 @@ describe("moves", () => {
     return order;
   };
   it.each([
-    [["a", "b", "c"], ["a", "b", "c"]],
-    [["a", "b", "c"], ["c", "a", "b"]],
-    [["a", "b", "c", "d"], ["d", "c", "b", "a"]],
-    [["a", "b", "c", "d"], ["b", "a", "d", "c"]],
+    [
+      ["a", "b", "c"],
+      ["a", "b", "c"],
+    ],
+    [
+      ["a", "b", "c"],
+      ["c", "a", "b"],
+    ],
+    [
+      ["a", "b", "c", "d"],
+      ["d", "c", "b", "a"],
+    ],
+    [
+      ["a", "b", "c", "d"],
+      ["b", "a", "d", "c"],
+    ],
   ])("makes %j into %j", (now, wanted) => {
     expect(play(now, moves(now, wanted))).toEqual(wanted);
   });
@@ -63,7 +75,16 @@ describe("consoleLink", () => {
 });
 
 describe("patienceLine", () => {
-  const p = { interval_ms: 5000, growth: 2, sendings: 3, gives_up_ms: 20_000, gives_up_last_ms: 20_000, p50_ms: 4000, p90_ms: 9000, p99_ms: 31_000 } as PatienceView;
+  const p = {
+    interval_ms: 5000,
+    growth: 2,
+    sendings: 3,
+    gives_up_ms: 20_000,
+    gives_up_last_ms: 20_000,
+    p50_ms: 4000,
+    p90_ms: 9000,
+    p99_ms: 31_000,
+  } as PatienceView;
   it("puts each sending where it is", () => expect(patienceLine(p).sendings).toEqual([0, 5000, 15_000]));
   it("is as long as the longest of all", () => {
     const line = patienceLine(p);

@@ -3,7 +3,22 @@ import type { EventView } from "../api/types";
 import { LiveBuffer, liveLimit } from "./live";
 
 function login(seq: number): EventView {
-  return { time: "2026-11-22T22:00:00Z", account: "alice", application: "vpn", client: "fw", source: "", door: "radius", verdict: "accept", code: 23, outcome: "x", label: "X", count: 1, took_us: 1, reference: `R${String(seq)}`, seq };
+  return {
+    time: "2026-11-22T22:00:00Z",
+    account: "alice",
+    application: "vpn",
+    client: "fw",
+    source: "",
+    door: "radius",
+    verdict: "accept",
+    code: 23,
+    outcome: "x",
+    label: "X",
+    count: 1,
+    took_us: 1,
+    reference: `R${String(seq)}`,
+    seq,
+  };
 }
 const logins = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => login(from + i));
 

@@ -8,7 +8,13 @@ import { ruleSentence, type Text } from "./sentence";
 const say: Record<string, Text> = {};
 beforeAll(async () => {
   const i = i18next.createInstance();
-  await i.init({ lng: "en", ns: ["console"], defaultNS: "console", resources: { en: { console: en }, de: { console: de } }, interpolation: { escapeValue: false } });
+  await i.init({
+    lng: "en",
+    ns: ["console"],
+    defaultNS: "console",
+    resources: { en: { console: en }, de: { console: de } },
+    interpolation: { escapeValue: false },
+  });
   for (const l of ["en", "de"]) {
     const t = i.getFixedT(l, "console");
     say[l] = (key, values) => String(t(key, values ?? {}));
@@ -40,7 +46,9 @@ describe("ruleSentence", () => {
     expect(sentence({ need: "refuse", attributes: ["Class=b"], methods: ["oath"] })).toBe("anybody logs in anywhere, refuse");
   });
   it("says seconds", () => {
-    expect(sentence({ challenge_seconds: 120, wait_seconds: 30 })).toContain("give 120 seconds for an answer; let a second request wait 30 seconds for the first");
+    expect(sentence({ challenge_seconds: 120, wait_seconds: 30 })).toContain(
+      "give 120 seconds for an answer; let a second request wait 30 seconds for the first",
+    );
   });
   it("speaks German", () => {
     expect(sentence({ applications: ["vpn"], times: ["mon-fri 08:00-18:00 Europe/Berlin"] }, "de")).toBe(

@@ -833,7 +833,8 @@ function PasswordDialog({ a, close }: DialogProps) {
         <List.Item>{t("account.password_1")}</List.Item>
         <List.Item>{t("account.password_2")}</List.Item>
       </List>
-      <PasswordInput size="sm"
+      <PasswordInput
+        size="sm"
         label={t("account.password_new")}
         description={t("account.password_help")}
         autoComplete="new-password"

@@ -76,7 +76,8 @@ export default function AddAccount() {
               </Stack>
             </Radio.Group>
             {way === "password" && (
-              <PasswordInput size="sm"
+              <PasswordInput
+                size="sm"
                 label={t("account.password_new")}
                 description={t("account.password_help")}
                 autoComplete="new-password"

@@ -154,7 +154,9 @@ export default function Applications() {
                           <Group gap={6}>
                             {c.warnings.length > 0 ? (
                               <Status tone="warn">{t("client.warnings", { count: c.warnings.length })}</Status>
-                            ) : c.secrets > 1 ? null : "–"}
+                            ) : c.secrets > 1 ? null : (
+                              "–"
+                            )}
                             {c.secrets > 1 && <State color="yellow">{t("client.rotating")}</State>}
                           </Group>
                         ),

@@ -358,7 +358,7 @@ function Attempts({ list, findings }: { list: DiagnosisAttempt[]; findings: Diag
     >
       {timed.length > 0 && (
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
-<div className={classes.draw} tabIndex={0} role="group" aria-label={t("drawing")}>
+        <div className={classes.draw} tabIndex={0} role="group" aria-label={t("drawing")}>
           <svg
             viewBox={`0 0 720 ${String(lanes.length * 26 + 30)}`}
             role="img"

@@ -1,7 +1,7 @@
 import { Code, Group, Text } from "@mantine/core";
 import type { ExemptionView, Page as Listed } from "../api/types";
 import { useGet, useMay, useText } from "../core";
-import { Answered, Copy, Empty, Go, Page, Section, sentence, State, Time } from "../ui/kit";
+import { Answered, Copy, Empty, Go, Page, Section, State, sentence, Time } from "../ui/kit";
 import { Rows } from "../ui/Rows";
 import classes from "./plain.module.css";
 
@@ -38,12 +38,19 @@ export default function Exemptions() {
               rows={d.items}
               id={(e) => e.kind + e.what}
               columns={[
-                { key: "what", label: t("exemptions.what"), render: (e) => <Text size="sm">{sentence(e.what)}</Text> },
                 {
-                  key: "kind",
-                  label: t("exemptions.kind"),
-                  render: (e) => <State color="yellow">{t(`exemption.${e.kind}`, { defaultValue: e.kind })}</State>,
+                  key: "what",
+                  label: t("exemptions.what"),
+                  render: (e) => (
+                    <>
+                      <Text size="sm" mb={4}>
+                        {sentence(e.what)}
+                      </Text>
+                      <State color="yellow">{t(`exemption.${e.kind}`, { defaultValue: e.kind })}</State>
+                    </>
+                  ),
                 },
+
                 { key: "since", label: t("exemptions.since"), render: (e) => <Time at={e.since} /> },
                 { key: "until", label: t("exemptions.until"), render: (e) => <Time at={e.until} none={t("exemptions.for_good")} /> },
                 {

@@ -181,7 +181,8 @@ function Figures({ d }: { d: Dashboard }) {
                   return (
                     <li key={`${e.what} ${e.name}`}>
                       <div>
-                        {to === undefined ? e.name : <Go to={to}>{e.name}</Go>}<Text size="sm" c="dimmed">
+                        {to === undefined ? e.name : <Go to={to}>{e.name}</Go>}
+                        <Text size="sm" c="dimmed">
                           {t(`expires.${e.what}`, { defaultValue: e.what })}
                         </Text>
                       </div>

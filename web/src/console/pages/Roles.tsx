@@ -122,7 +122,13 @@ function Editor({ role, close }: { role?: RoleView; close: () => void }) {
           if (role === undefined)
             change.run({ path: "/v1/roles", body: { name: name.trim(), permissions }, done: t("roles.did_add"), after: close });
           else
-            change.run({ method: "PATCH", path: `/v1/roles/${part(role.name)}`, body: { permissions }, done: t("act.saved"), after: close });
+            change.run({
+              method: "PATCH",
+              path: `/v1/roles/${part(role.name)}`,
+              body: { permissions },
+              done: t("act.saved"),
+              after: close,
+            });
         }}
       >
         <Stack gap="md" maw={720}>

@@ -6,7 +6,7 @@ import { SessionRows } from "../ui/SessionRows";
 export default function Sessions() {
   const { t } = useText();
   const may = useMay();
-  const list = useList<SessionRow>("/v1/sessions", { limit: 100 }, { enabled: may("session.read"), every: 30_000 });
+  const list = useList<SessionRow>("/v1/sessions", undefined, { enabled: may("session.read"), every: 30_000 });
   return (
     <Page title={t("sessions.title")} lead={t("sessions.lead")} permission="session.read">
       {list.error !== null && <Fault error={list.error} retry={() => void list.refetch()} />}

@@ -33,7 +33,7 @@ export default function Settings() {
             id={(x) => x.key}
             empty={<Empty title={t("settings.none")} />}
             columns={[
-              { key: "key", label: t("settings.key"), render: (x) => <Mono>{x.key}</Mono> },
+              { key: "key", label: t("settings.key"), narrow: true, render: (x) => <Mono>{x.key}</Mono> },
               {
                 key: "value",
                 label: t("settings.value"),

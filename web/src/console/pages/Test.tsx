@@ -73,7 +73,8 @@ export default function Test() {
               spellCheck={false}
             />
             {!asked && (
-              <PasswordInput size="sm"
+              <PasswordInput
+                size="sm"
                 label={t("test.password")}
                 description={t("test.password_help")}
                 value={password}

@@ -12,7 +12,7 @@ import classes from "./plain.module.css";
 export default function Tokens() {
   const { t } = useText();
   const may = useMay();
-  const list = useList<AuthenticatorView>("/v1/authenticators", { limit: 100 }, { enabled: may("authenticator.read") });
+  const list = useList<AuthenticatorView>("/v1/authenticators", undefined, { enabled: may("authenticator.read") });
   const [importing, setImporting] = useState(false);
   const [assigning, setAssigning] = useState<AuthenticatorView | undefined>();
   const remove = useChange();
@@ -184,7 +184,8 @@ function Import({ close }: { close: () => void }) {
             clearable
             placeholder={t("tokens.choose")}
           />
-          <PasswordInput size="sm"
+          <PasswordInput
+            size="sm"
             label={t("tokens.passphrase")}
             description={t("tokens.passphrase_help")}
             value={passphrase}

@@ -23,7 +23,7 @@ export function Patience({ p }: { p: PatienceView }) {
         {sentence(p.advice)}
       </Alert>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
-<div className={classes.draw} tabIndex={0} role="group" aria-label={t("drawing")}>
+      <div className={classes.draw} tabIndex={0} role="group" aria-label={t("drawing")}>
         <svg viewBox={`0 0 ${String(width)} 118`} role="img" aria-label={t("patience.drawn", { advice: p.advice })}>
           {line.marks.map((m) => (
             <g key={m}>

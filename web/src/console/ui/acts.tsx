@@ -9,10 +9,14 @@ import { Time } from "./kit";
 /** What an act changed, as it was and as it is. */
 export function Difference(props: { before?: unknown; after?: unknown }) {
   const { t } = useText();
-  const list = diff(props.before, props.after);
-  if (list.length === 0) return null;
   const isNew = props.before === undefined || props.before === null || props.before === "";
   const isGone = props.after === undefined || props.after === null || props.after === "";
+  // Of a record that was made or ended, what says nothing to a reader is left
+  // out: its number, its time, which the act has too, and what it has not.
+  const list = diff(props.before, props.after).filter(
+    (d) => !(isNew || isGone) || (!/^(id|created)$/.test(d.path) && !/^(false|0)$/.test(d.after ?? d.before ?? "")),
+  );
+  if (list.length === 0) return null;
   return (
     <table className={classes.diff}>
       <caption className="sp-hidden">{t("acts.diff")}</caption>

@@ -143,7 +143,9 @@ export function Explained({ why }: { why: WhyView }) {
             why.client === "" ? (
               "–"
             ) : (
-              <Go key="c" to={`/console/clients/${part(why.client)}`}>{why.client}</Go>
+              <Go key="c" to={`/console/clients/${part(why.client)}`}>
+                {why.client}
+              </Go>
             ),
           ],
           [
@@ -151,7 +153,9 @@ export function Explained({ why }: { why: WhyView }) {
             why.rule === undefined || why.rule === "" ? (
               "–"
             ) : (
-              <Go key="r" to={`/console/rules/${part(why.rule)}`}>{why.rule}</Go>
+              <Go key="r" to={`/console/rules/${part(why.rule)}`}>
+                {why.rule}
+              </Go>
             ),
           ],
           [
