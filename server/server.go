@@ -279,7 +279,9 @@ func (s *Server) Serve(ctx context.Context) error {
 	incidents := context.WithoutCancel(ctx)
 	s.radius = &radius.Server{Handler: s.door, Incident: func(i radius.Incident) { s.door.Incident(incidents, i) }}
 	s.metrics.radius.Store(s.radius)
-	g.Go(func() error { return s.serveRADIUS(ctx) })
+	if len(s.listeners) > 0 {
+		g.Go(func() error { return s.serveRADIUS(ctx) })
+	}
 	g.Go(func() error {
 		tick := time.NewTicker(tellEvery)
 		defer tick.Stop()

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"runtime"
 	"strings"
@@ -223,4 +224,31 @@ func BenchmarkDecide(b *testing.B) {
 	}
 	st := s.Store.Stats()
 	b.ReportMetric(float64(st.Commits)/float64(st.Groups), "logins/fsync")
+}
+
+// "radius: []" is a configuration that is valid: a server for browsers and
+// programs alone. It once ended at its start because no RADIUS listener was there.
+func TestServesWithoutRADIUS(t *testing.T) {
+	cfg := config.Default()
+	cfg.Data, cfg.RADIUS, cfg.Telemetry, cfg.Local = t.TempDir(), nil, "", "127.0.0.1:0"
+	s, err := Start(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	ctx, stop := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ctx) }()
+	resp, err := http.Get(fmt.Sprintf("http://localhost:%d/v1/config", portOf(s.local)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("GET /v1/config: %s", resp.Status)
+	}
+	stop()
+	if err := <-served; err != nil {
+		t.Errorf("Serve = %v", err)
+	}
 }

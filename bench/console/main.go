@@ -186,7 +186,7 @@ func (b *bench) fill(ctx context.Context, by admin.Actor) error {
 	b.progress("%d accounts, %d events there", len(b.names), head.Seq)
 	var next atomic.Int64
 	next.Store(int64(head.Seq))
-	g, ctx := errgroup.WithContext(ctx)
+	g, filling := errgroup.WithContext(ctx)
 	for range 256 {
 		g.Go(func() error {
 			for {
@@ -194,7 +194,7 @@ func (b *bench) fill(ctx context.Context, by admin.Actor) error {
 				if n > int64(b.events) {
 					return nil
 				}
-				if _, err := b.server.Store.Commit(ctx, b.settlement(n, began)); err != nil {
+				if _, err := b.server.Store.Commit(filling, b.settlement(n, began)); err != nil {
 					return err
 				}
 				if n%1_000_000 == 0 {

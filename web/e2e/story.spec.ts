@@ -247,6 +247,8 @@ test("a passkey that does not check its person opens nothing", async ({ come }) 
   await expect(v.page.getByRole("alert").first()).toBeVisible();
   await v.page.goto("/console");
   await expect(v.page).toHaveURL(/\/sign-in\?/);
+  await expect(v.page.getByRole("button", { name: t("signin.withPasskey") })).toBeVisible();
+  await v.page.waitForLoadState("networkidle"); // the console's frame and its router both lead here
   expect((await v.call("GET", "/v1/session?client=console")).status).toBe(401);
 });
 

@@ -22,8 +22,8 @@ describe("diff", () => {
     ]);
   });
   it("goes into records within records", () => {
-    expect(diff({ then: { need: "both", wait: 0 } }, { then: { need: "refuse", wait: 0 } })).toEqual([
-      { path: "then.need", kind: "changed", before: "both", after: "refuse" },
+    expect(diff({ says: { need: "both", wait: 0 } }, { says: { need: "refuse", wait: 0 } })).toEqual([
+      { path: "says.need", kind: "changed", before: "both", after: "refuse" },
     ]);
   });
   it("shows all of a record that was made or ended", () => {

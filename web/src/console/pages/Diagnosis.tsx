@@ -277,8 +277,8 @@ function Details({ f }: { f: DiagnosisFinding }) {
           ],
           [t("diagnosis.hosts"), (f.hosts ?? []).length > 0 ? (f.hosts ?? []).join(", ") : undefined],
           [t("diagnosis.clients"), (f.clients ?? []).length > 0 ? (f.clients ?? []).join(", ") : undefined],
-          [t("findings.first"), f.first === undefined ? undefined : <Time at={f.first} form="exact" />],
-          [t("findings.last"), f.last === undefined ? undefined : <Time at={f.last} form="exact" />],
+          [t("findings.first"), f.first === undefined ? undefined : <Time key="first" at={f.first} form="exact" />],
+          [t("findings.last"), f.last === undefined ? undefined : <Time key="last" at={f.last} form="exact" />],
         ]}
       />
       {(f.remedy ?? []).length > 0 && <Doing title={t("diagnosis.remedy")} steps={f.remedy ?? []} />}

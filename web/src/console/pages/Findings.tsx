@@ -70,10 +70,14 @@ function One({ f, days }: { f: Finding; days: number }) {
             [t("event.application"), f.application],
             [
               t("event.client"),
-              f.client === undefined || f.client === "" ? undefined : <Go to={`/console/clients/${part(f.client)}`}>{f.client}</Go>,
+              f.client === undefined || f.client === "" ? undefined : (
+                <Go key="client" to={`/console/clients/${part(f.client)}`}>
+                  {f.client}
+                </Go>
+              ),
             ],
-            [t("findings.first"), f.first === undefined ? undefined : <Time at={f.first} />],
-            [t("findings.last"), f.last === undefined ? undefined : <Time at={f.last} />],
+            [t("findings.first"), f.first === undefined ? undefined : <Time key="first" at={f.first} />],
+            [t("findings.last"), f.last === undefined ? undefined : <Time key="last" at={f.last} />],
           ]}
         />
         {f.examples.length > 0 && (

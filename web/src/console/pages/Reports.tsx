@@ -129,9 +129,9 @@ function Cell({ kind, value }: { kind: string; value: unknown }) {
   const text = String(value);
   switch (kind) {
     case "time":
-      return isTime(text) ? <Time at={text} form="exact" /> : <>{text}</>;
+      return isTime(text) ? <Time at={text} form="exact" /> : text;
     case "date":
-      return isTime(text) ? <>{day(text)}</> : <>{text}</>;
+      return isTime(text) ? day(text) : text;
     case "count":
       return <>{Number.isNaN(Number(text)) ? text : n(Number(text))}</>;
     case "account":

@@ -1,3 +1,5 @@
+// biome-ignore-all lint/a11y/useFocusableInteractive: of a grid the rows take the focus, not its cells
+// biome-ignore-all lint/a11y/useKeyWithClickEvents: the grid hears the keys of its rows
 // The sign-in log: what happens now, and what happened, filtered by anything.
 import { ActionIcon, Alert, Button, Drawer, Group, Menu, Pill, Select, Stack, Switch, Text, TextInput, Tooltip } from "@mantine/core";
 import { IconArrowUp, IconExternalLink, IconFilterPlus, IconPlayerPause, IconPlayerPlay, IconX } from "@tabler/icons-react";
@@ -12,7 +14,7 @@ import { type Filter, type FilterKey, filterKeys, filterQuery, isOver, parseFilt
 import { LiveBuffer } from "../lib/live";
 import { follow } from "../lib/stream";
 import { fromLocal, toLocal } from "../lib/time";
-import { Answered, Copy, Empty, Fault, Mono, Page, Time, Verdict, Waiting } from "../ui/kit";
+import { Answered, Copy, Empty, Fault, Mono, Page, Verdict, Waiting } from "../ui/kit";
 import { Explained } from "../ui/trace";
 import classes from "./SignIns.module.css";
 
@@ -274,7 +276,7 @@ function Grid(props: {
   filterBy: (key: FilterKey, value: string) => void;
   onAway: (away: boolean) => void;
 }) {
-  const { t, n, span } = useText();
+  const { t, n, span, clock, exact } = useText();
   const { rows, box } = props;
   const narrow = useNarrow();
   const height = narrow ? 84 : 40;
@@ -357,7 +359,9 @@ function Grid(props: {
                 onFocus={() => setActive(e.seq)}
               >
                 <span role="gridcell" data-cell="time">
-                  <Time at={e.time} form="clock" />
+                  <time dateTime={e.time} title={exact(e.time)}>
+                    {clock(e.time)}
+                  </time>
                 </span>
                 <span role="gridcell" data-cell="outcome">
                   <Verdict verdict={e.verdict} label={e.label} />

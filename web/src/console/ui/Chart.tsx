@@ -28,6 +28,7 @@ export function HoursChart({ hours }: { hours: Hour[] }) {
   const box = useRef<HTMLDivElement>(null);
   const [at, setAt] = useState<number | undefined>();
 
+  // biome-ignore lint/correctness/useExhaustiveDependencies: scheme changes the colours that are read from the page
   useEffect(() => {
     const el = box.current;
     if (el === null || hours.length === 0) return;
@@ -90,7 +91,6 @@ export function HoursChart({ hours }: { hours: Hour[] }) {
       watcher.disconnect();
       plot.destroy();
     };
-    // biome-ignore lint/correctness/useExhaustiveDependencies: scheme changes the colours that are read from the page
   }, [hours, language, n, scheme]);
 
   const total = (s: (typeof series)[number]) => hours.reduce((sum, h) => sum + h[s], 0);

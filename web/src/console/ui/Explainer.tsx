@@ -140,7 +140,11 @@ function Answer({ v }: { v: ExplainView }) {
             [t("explain.resolved"), v.account === "" ? t("explain.nobody", { name: v.claimant }) : v.account],
             [
               t("event.rule"),
-              v.rule === undefined || v.rule === "" ? undefined : <Go to={`/console/rules/${encodeURIComponent(v.rule)}`}>{v.rule}</Go>,
+              v.rule === undefined || v.rule === "" ? undefined : (
+                <Go key="rule" to={`/console/rules/${encodeURIComponent(v.rule)}`}>
+                  {v.rule}
+                </Go>
+              ),
             ],
             [t("explain.need"), v.need === undefined || v.need === "" ? undefined : t(`rule.need_${v.need}`, { defaultValue: v.need })],
             [

@@ -28,7 +28,6 @@ export function Difference(props: { before?: unknown; after?: unknown }) {
       </thead>
       <tbody>
         {list.map((d, i) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: a list may have lost and won the same value
           <tr key={`${d.path}${String(i)}`} data-kind={d.kind}>
             <th scope="row">{t(`field.${d.path.replaceAll(".", "_")}`, { defaultValue: d.path.replaceAll("_", " ") })}</th>
             <td>
