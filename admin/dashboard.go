@@ -256,13 +256,7 @@ func (t *attention) look(ctx context.Context, a *Admin) (recentEvents, error) {
 		return recentEvents{}, err
 	}
 	found := recentEvents{latency: latencyOf(events)}
-	found.findings, err = a.findingsIn(ctx, func(use func(*auth.Event)) error {
-		for i := range events {
-			use(&events[i])
-		}
-		return nil
-	})
-	if err != nil {
+	if found.findings, err = a.findingsAmong(ctx, events); err != nil {
 		return recentEvents{}, err
 	}
 	t.at, t.found = now, found

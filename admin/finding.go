@@ -77,6 +77,34 @@ func (a *Admin) Findings(ctx context.Context, since, until time.Time) ([]Finding
 	return a.findingsIn(ctx, func(use func(*auth.Event)) error { return a.eachEvent(ctx, since, until, use) })
 }
 
+// recentFindings bounds what RecentFindings reads, so that a page has its answer
+// at once however many logins there were.
+const recentFindings = 4_000
+
+// RecentFindings is Findings over the newest events since a time, a bounded
+// number of them. back is how far it has looked back, the zero time if to since.
+func (a *Admin) RecentFindings(ctx context.Context, since time.Time) (found []Finding, back time.Time, err error) {
+	events, err := a.Store.Events(ctx, EventFilter{Since: since, Limit: recentFindings, Newest: true})
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	if len(events) == recentFindings {
+		back = events[0].Time
+	}
+	found, err = a.findingsAmong(ctx, events)
+	return found, back, err
+}
+
+// findingsAmong returns what these events show, and what the readings do.
+func (a *Admin) findingsAmong(ctx context.Context, events []auth.Event) ([]Finding, error) {
+	return a.findingsIn(ctx, func(use func(*auth.Event)) error {
+		for i := range events {
+			use(&events[i])
+		}
+		return nil
+	})
+}
+
 // findingsIn returns what the events that each calls its argument for show, in
 // the order of their commits, and what the readings do.
 func (a *Admin) findingsIn(ctx context.Context, each func(use func(*auth.Event)) error) ([]Finding, error) {
@@ -116,6 +144,19 @@ func (a *Admin) ApplyFinding(ctx context.Context, by Actor, id string, since, un
 	if err != nil {
 		return Finding{}, err
 	}
+	return a.applyAmong(ctx, by, id, findings, since)
+}
+
+// ApplyRecentFinding is ApplyFinding for a finding of RecentFindings.
+func (a *Admin) ApplyRecentFinding(ctx context.Context, by Actor, id string, since time.Time) (Finding, error) {
+	findings, _, err := a.RecentFindings(ctx, since)
+	if err != nil {
+		return Finding{}, err
+	}
+	return a.applyAmong(ctx, by, id, findings, since)
+}
+
+func (a *Admin) applyAmong(ctx context.Context, by Actor, id string, findings []Finding, since time.Time) (Finding, error) {
 	i := slices.IndexFunc(findings, func(f Finding) bool { return f.ID == id })
 	if i < 0 {
 		return Finding{}, &Problem{fmt.Sprintf("there is no finding %q since %s, or it has been dealt with", id, since.UTC().Format("2006-01-02 15:04 MST")), "sallyport findings lists them", ErrNotFound}
@@ -126,6 +167,7 @@ func (a *Admin) ApplyFinding(ctx context.Context, by Actor, id string, since, un
 	}
 	rule := *f.rule
 	rule.Created = a.Now()
+	var err error
 	if rule.ID, err = newID(); err != nil {
 		return Finding{}, err
 	}

@@ -95,6 +95,12 @@ type LoginQuestion struct {
 	At          *time.Time `json:"at,omitempty" doc:"Left out for now"`
 }
 
+// A FindingList is what the newest logins show.
+type FindingList struct {
+	Items []admin.Finding `json:"items"`
+	Back  time.Time       `json:"back,omitzero" doc:"How far back it has looked, if not as far as was asked for"`
+}
+
 // A FindingChosen names a finding whose advice is to be followed.
 type FindingChosen struct {
 	ID   string `json:"id" minLength:"1" maxLength:"200"`
@@ -245,13 +251,17 @@ func policyOperations() []apiOperation {
 		}),
 		operate(operation{
 			ID: "finding.list", Method: "GET", Path: "/v1/findings", Summary: "What is wrong with how people are asked", Tag: tagReports,
+			Detail:   "It looks at the newest logins, a bounded number of them; `sallyport findings` reads as many as it is told to.",
 			Audience: administrator, Permission: admin.ReadReports,
 		}, func(ctx context.Context, c *caller, in *struct {
 			Days int `query:"days" minimum:"1" maximum:"30" default:"7" doc:"How far back"`
 		},
-		) (*Listed[admin.Finding], error) {
-			now := c.site.Now()
-			return whole(c.site.Admin.Findings(ctx, now.AddDate(0, 0, -in.Days), now))
+		) (*struct{ Body FindingList }, error) {
+			found, back, err := c.site.Admin.RecentFindings(ctx, c.site.Now().AddDate(0, 0, -in.Days))
+			if err != nil {
+				return nil, err
+			}
+			return &struct{ Body FindingList }{FindingList{found, back}}, nil
 		}),
 		operate(operation{
 			ID: "finding.apply", Method: "POST", Path: "/v1/findings/apply", Summary: "Do what a finding advises", Tag: tagReports,
@@ -261,8 +271,7 @@ func policyOperations() []apiOperation {
 			if days == 0 {
 				days = defaultFindingDays
 			}
-			now := c.site.Now()
-			return answered(c.site.Admin.ApplyFinding(ctx, c.by, in.Body.ID, now.AddDate(0, 0, -days), now))
+			return answered(c.site.Admin.ApplyRecentFinding(ctx, c.by, in.Body.ID, c.site.Now().AddDate(0, 0, -days)))
 		}),
 	}
 }

@@ -234,7 +234,7 @@ func TestLoginSentAgain(t *testing.T) {
 		t.Fatalf("the first time = %+v", in)
 	}
 	events := len(w.events())
-	if again := w.bring("/v1/logins", first); again.Verdict != "accept" || again.Reference != in.Reference || again.Code != in.Code || fmt.Sprint(again.Attributes) != fmt.Sprint(in.Attributes) {
+	if again := w.bring("/v1/logins", first); again.Verdict != "accept" || again.Account != "pat" || again.Factor != in.Factor || again.Reference != in.Reference || again.Code != in.Code || fmt.Sprint(again.Attributes) != fmt.Sprint(in.Attributes) {
 		t.Errorf("sent again = %+v; want %+v", again, in)
 	}
 	if n := len(w.events()); n != events {

@@ -158,11 +158,11 @@ function Block({ text }: { text: string }) {
   return (
     <div className="sp-secret" style={{ alignItems: "flex-start" }}>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls sideways, so it must be reachable by keyboard */}
-      <section className="sp-code" aria-label={t("apiref.example")} tabIndex={0}>
+      <div className="sp-code" role="group" aria-label={t("apiref.example")} tabIndex={0}>
         <pre>
           <code>{text}</code>
         </pre>
-      </section>
+      </div>
       <CopyButton value={text} />
     </div>
   );

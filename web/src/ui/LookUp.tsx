@@ -43,7 +43,7 @@ export function LookUp({ pages, reference, search, placeholder }: LookUpProps) {
   ]);
   return (
     <>
-      <button type="button" className="sp-lookup" aria-label={placeholder} onClick={() => setOpen(true)}>
+      <button type="button" className="sp-lookup" aria-label={`${placeholder} (${t("ui.lookup.key")})`} onClick={() => setOpen(true)}>
         <IconSearch size={17} aria-hidden />
         <span>{placeholder}</span>
         <Kbd size="xs">{t("ui.lookup.key")}</Kbd>
@@ -56,7 +56,7 @@ export function LookUp({ pages, reference, search, placeholder }: LookUpProps) {
         size="lg"
         centered={false}
         yOffset="10vh"
-        aria-label={placeholder}
+        attributes={{ content: { "aria-label": placeholder } }}
       >
         <Palette pages={pages} reference={reference} search={search} placeholder={placeholder} close={() => setOpen(false)} />
       </Modal>
