@@ -162,6 +162,10 @@ func setClient(c *auth.Client, mode, password, origin string) error {
 	if c.Password != auth.PasswordVerify && c.Password != auth.PasswordNone {
 		return invalid("password rules are: verify, none", "there is no password rule %q", password)
 	}
+	if len(c.Origins) > 0 && (c.Password != auth.PasswordVerify || c.Mode != auth.ModeChallenge) {
+		return invalid("leave out the origins, or choose the password rule verify and the mode challenge",
+			"people who come back to an origin sign in on our own page, which checks the password and asks for the second factor")
+	}
 	switch origin {
 	case "":
 	case originCalling:

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"errors"
 	"net/url"
 	"slices"
 	"strings"
@@ -14,6 +15,28 @@ func (h *house) application(names ...string) {
 	for _, n := range names {
 		_, err := h.AddApplication(h.t.Context(), operator, n)
 		h.no(err)
+	}
+}
+
+// A page of ours that took a code alone would be a way in without a password.
+func TestOriginsNeedBothFactors(t *testing.T) {
+	ctx := t.Context()
+	h := newHouse(t)
+	h.application("intranet")
+	origins := []string{"https://wiki.example.org"}
+	for _, n := range []NewClient{
+		{Name: "a", Application: "intranet", Door: "https", Origins: origins, Password: "none"},
+		{Name: "b", Application: "intranet", Door: "https", Origins: origins, Mode: "append"},
+	} {
+		if _, _, err := h.AddClient(ctx, operator, n); !errors.Is(err, ErrInvalid) {
+			t.Errorf("AddClient(%+v) = %v; want it refused", n, err)
+		}
+	}
+	if _, _, err := h.AddClient(ctx, operator, NewClient{Name: "c", Application: "intranet", Door: "https", Password: "none"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.ChangeClient(ctx, operator, ClientChange{Name: "c", Origins: origins}); !errors.Is(err, ErrInvalid) {
+		t.Errorf("origins for a client that checks the password = %v; want it refused", err)
 	}
 }
 

@@ -12,7 +12,9 @@ export interface StreamHandlers {
 
 /** Follows the logins as they happen. Returns how to stop. */
 export function follow(query: Query, h: StreamHandlers): () => void {
-  const source = new EventSource(addressOf("/v1/events/stream", query));
+  // What happens from now on needs no span of time, and the stream takes none.
+  const { since: _since, until: _until, ...filter } = query;
+  const source = new EventSource(addressOf("/v1/events/stream", filter));
   let timer: ReturnType<typeof setTimeout> | undefined;
   let closed = false;
   let stop = () => source.close();

@@ -338,7 +338,7 @@ function Standing({ a, mend, busy }: { a: AccountView; mend: (o: Obstacle) => vo
   const permission = { enable: "account.write", unblock: "account.help", unlock: "account.help", invite: "account.invite" };
   const lastLine = newest !== undefined && (
     <Text size="sm" component="div">
-      {t("account.last")} <Time at={newest.time} />: <Verdict verdict={newest.verdict} label={newest.label} />{" "}
+      {t("account.last")} <Time at={newest.time} />: <Verdict verdict={newest.verdict} label={newest.label} outcome={newest.outcome} />{" "}
       <Reference value={newest.reference} />
     </Text>
   );
@@ -572,7 +572,7 @@ function History({ name }: { name: string }) {
       foot={<Go to={`/console/sign-ins?account=${encodeURIComponent(name)}`}>{t("account.in_log")}</Go>}
       empty={<Empty title={t("account.no_history")}>{t("account.no_history_help")}</Empty>}
       columns={[
-        { key: "outcome", label: t("log.col.outcome"), render: (e) => <Verdict verdict={e.verdict} label={e.label} /> },
+        { key: "outcome", label: t("log.col.outcome"), render: (e) => <Verdict verdict={e.verdict} label={e.label} outcome={e.outcome} /> },
         { key: "time", label: t("log.col.time"), render: (e) => <Time at={e.time} form="clock" /> },
         { key: "application", label: t("log.col.application"), render: (e) => (e.application === "" ? e.client : e.application) },
         {

@@ -56,6 +56,7 @@ export default function Overview() {
 
 function Figures({ d }: { d: Dashboard }) {
   const { t, n, span } = useText();
+  const inWords = useOutcomes();
   const failures = d.causes.reduce((sum, c) => sum + c.count, 0);
   const methods = d.methods.reduce((sum, m) => sum + m.count, 0);
   const logins = d.hours.reduce((sum, h) => sum + h.accepted + h.refused + h.faults, 0);
@@ -109,7 +110,7 @@ function Figures({ d }: { d: Dashboard }) {
                 <li key={c.outcome}>
                   <A to={`/console/sign-ins?outcome=${encodeURIComponent(c.outcome)}&within=24h`}>
                     <span className={classes.what}>
-                      {c.label}
+                      {inWords(c.outcome, c).label}
                       {c.at_fault && (
                         <Badge size="xs" color="red" ml={6}>
                           {t("overview.at_fault")}

@@ -364,7 +364,7 @@ function Grid(props: {
                   </time>
                 </span>
                 <span role="gridcell" data-cell="outcome">
-                  <Verdict verdict={e.verdict} label={e.label} />
+                  <Verdict verdict={e.verdict} label={e.label} outcome={e.outcome} />
                   {e.count > 1 && <span className={classes.count}>× {n(e.count)}</span>}
                 </span>
                 <span role="gridcell" data-cell="account" className={classes.cut} title={e.account}>
@@ -558,6 +558,7 @@ function FilterForm(props: { name: FilterKey; value: string; apply: (value: stri
   const clients = useQuery({ ...list("/v1/clients"), enabled: name === "client" && settings });
   const rules = useQuery({ ...list("/v1/rules"), enabled: name === "rule" && may("policy.read") });
   const outcomes = useQuery({ ...list("/v1/outcomes"), enabled: name === "outcome" });
+  const inWords = useOutcomes();
 
   const choices = ((): { value: string; label: string }[] | undefined => {
     const named = (q: { data?: Listed<unknown> }) =>
@@ -571,7 +572,7 @@ function FilterForm(props: { name: FilterKey; value: string; apply: (value: stri
         return named(rules);
       case "outcome":
         return (outcomes.data?.items as OutcomeView[] | undefined)
-          ?.map((o) => ({ value: o.outcome ?? o.name ?? String(o.code), label: `${o.label} (${String(o.code)})` }))
+          ?.map((o) => ({ value: o.outcome ?? o.name ?? String(o.code), label: `${inWords(o.outcome ?? o.name, o).label} (${String(o.code)})` }))
           .sort((a, b) => a.label.localeCompare(b.label, language));
       case "stage":
         return stages.map((s) => ({ value: s, label: t(`stage.${s}`) }));

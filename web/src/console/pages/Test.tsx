@@ -10,6 +10,7 @@ import classes from "./plain.module.css";
 /** A login as a client would bring it, with its trace. */
 export default function Test() {
   const { t } = useText();
+  const said = useSaid();
   const may = useMay();
   const clients = useGet<Listed<ClientView>>("/v1/clients", undefined, { enabled: may("settings.read") });
   const [client, setClient] = useState<string | null>(null);
@@ -122,7 +123,7 @@ export default function Test() {
               title={<Verdict verdict={answer.verdict} />}
               role="status"
             >
-              <Text size="sm">{t("test.told", { message: answer.message })}</Text>
+              <Text size="sm">{t("test.told", { message: said(answer.message) })}</Text>
             </Alert>
             {answer.why !== undefined && <Explained why={answer.why} />}
           </Stack>

@@ -116,15 +116,22 @@ export function Explainer(props: { account?: string; plain?: boolean }) {
   );
 }
 
+/** The outcome whose remedy is shown: who is asked and cannot be let in whatever they answer lacks an account or a second factor. */
+function obstacle(v: ExplainView): string {
+  if (v.verdict !== "challenge") return v.outcome;
+  return v.account === "" ? "user-not-found" : "user-incomplete";
+}
+
 function Answer({ v }: { v: ExplainView }) {
   const { t, exact } = useText();
+  const inWords = useOutcomes();
   return (
     <Section
       title={v.client === "" ? v.application : t("explain.at_client", { client: v.client })}
       actions={<Badge color={v.possible ? "green" : "red"}>{t(v.possible ? "explain.possible" : "explain.impossible")}</Badge>}
     >
       <Stack gap="md">
-        <Alert color={v.possible ? "green" : "red"} title={<Status tone={v.possible ? "ok" : "bad"}>{v.label}</Status>}>
+        <Alert color={v.possible ? "green" : "red"} title={<Status tone={v.possible ? "ok" : "bad"}>{inWords(v.outcome, v).label}</Status>}>
           {sentence(v.answer)}
         </Alert>
         {v.remedy !== undefined && v.remedy !== "" && (
@@ -132,7 +139,7 @@ function Answer({ v }: { v: ExplainView }) {
             <Text fw={600} mb={4}>
               {t("trace.what_to_do")}
             </Text>
-            <Duties remedy={v.remedy} />
+            <Duties remedy={inWords(obstacle(v), { remedy: v.remedy }).remedy} />
           </div>
         )}
         <Facts

@@ -146,14 +146,15 @@ export function Go(props: { to: string; children: ReactNode }) {
 const tones: Record<string, Tone> = { accept: "ok", reject: "bad", challenge: "info", unavailable: "warn", ignore: "warn" };
 
 /** How a login ended: a sign and a word, never a colour alone. */
-export function Verdict(props: { verdict: string; label?: string }) {
+export function Verdict(props: { verdict: string; label?: string; outcome?: string }) {
   const { t } = useText();
+  const { label } = useOutcomes()(props.outcome, props);
   const word = t(`verdict.${props.verdict}`, { defaultValue: props.verdict });
   return (
     <span className={classes.verdict}>
       <Status tone={tones[props.verdict] ?? "muted"}>
-        <span>{props.label ?? word}</span>
-        {props.label !== undefined && <span className="sp-hidden"> ({word})</span>}
+        <span>{label ?? word}</span>
+        {label !== undefined && <span className="sp-hidden"> ({word})</span>}
       </Status>
     </span>
   );

@@ -59,8 +59,10 @@ export function Duties(props: { remedy: string }) {
   );
 }
 
-export function Explained({ why }: { why: WhyView }) {
+export function Explained(props: { why: WhyView }) {
   const { t, span } = useText();
+  const said = useSaid();
+  const why = useOutcomes()(props.why.outcome, props.why);
   const first = why.administrator !== undefined && why.administrator !== "" ? "administrator" : "help_desk";
   const [reading, setReading] = useState<string | null>(first);
   const help = telling(why.help_desk);
@@ -96,7 +98,7 @@ export function Explained({ why }: { why: WhyView }) {
               {t("trace.person_lead")}
             </Text>
             <Alert color="gray" variant="default">
-              <Text>{why.person}</Text>
+              <Text>{said(why.person)}</Text>
               <Text size="sm" mt={4}>
                 {t("trace.person_reference")} <Mono>{why.reference}</Mono>
               </Text>

@@ -65,7 +65,8 @@ function Why({ reference }: { reference: string }) {
   return <WhyCard why={why.data} />;
 }
 
-function WhyCard({ why }: { why: WhyView }) {
+function WhyCard(props: { why: WhyView }) {
+  const why = useOutcomes()(props.why.outcome, props.why);
   const { t } = useTranslation();
   const said = useSaid();
   return (
