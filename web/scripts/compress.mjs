@@ -40,7 +40,7 @@ const entry = Object.keys(manifest).find((k) => manifest[k].isEntry);
 const pages = Object.keys(manifest).filter((k) => manifest[k].isDynamicEntry && /\.tsx$/.test(manifest[k].src ?? ""));
 /** The texts of an area in the language whose are larger; a page loads one. */
 function texts(area) {
-  const files = Object.keys(manifest).filter((k) => k.startsWith(`${area}i18n/`) && k.endsWith(".json"));
+  const files = Object.keys(manifest).filter((k) => k.startsWith(`${area}i18n/`) && /\/[a-z]+\.json$/.test(k));
   return files.sort((a, b) => sizes[manifest[b].file].gz - sizes[manifest[a].file].gz).slice(0, 1);
 }
 /** What stands around a page: the frame that its area has. */
@@ -56,6 +56,8 @@ const rows = [];
 let tooBig = false;
 for (const key of pages) {
   const all = new Set([...around(key), key].flatMap((k) => [...reach(k)]));
+  // Pages that tell of outcomes load their texts beside their own.
+  for (const k of [...all]) for (const next of manifest[k]?.dynamicImports ?? []) if (/\/outcomes\.[a-z]+\.json$/.test(next)) all.add(next);
   let gz = 0;
   let br = 0;
   for (const k of all) {

@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useSyncExternalStore } from "react";
 import { useTranslation } from "react-i18next";
-import { language, type Language } from "./index";
+import { type Language, language } from "./index";
 
 /** What the catalogue says of an outcome. */
 export interface OutcomeTexts {

@@ -43,10 +43,12 @@ export function LookUp({ pages, reference, search, placeholder }: LookUpProps) {
   ]);
   return (
     <>
-      <button type="button" className="sp-lookup" aria-label={`${placeholder} (${t("ui.lookup.key")})`} onClick={() => setOpen(true)}>
+      <button type="button" className="sp-lookup" aria-label={placeholder} aria-keyshortcuts="Control+K" onClick={() => setOpen(true)}>
         <IconSearch size={17} aria-hidden />
         <span>{placeholder}</span>
-        <Kbd size="xs">{t("ui.lookup.key")}</Kbd>
+        <Kbd size="xs" aria-hidden>
+          {t("ui.lookup.key")}
+        </Kbd>
       </button>
       <Modal
         opened={open}

@@ -48,6 +48,13 @@ describe("duties", () => {
       { who: "Administrator", what: "Look for a device with an old password. It may be a phone." },
     ]);
   });
+  it("knows the names in German", () => {
+    expect(duties("Niemand: Nichts zu tun. Helpdesk: Fragen. Administrator: Nachsehen.").map((d) => d.who)).toEqual([
+      "Nobody",
+      "Help desk",
+      "Administrator",
+    ]);
+  });
   it("takes no colon within a sentence for a name", () => {
     expect(duties("Look at the log. Likely causes: a clock.")).toEqual([{ who: "", what: "Look at the log. Likely causes: a clock." }]);
   });
@@ -58,6 +65,10 @@ describe("telling", () => {
   it("parts what is read from what is told", () => {
     expect(telling("The code was wrong. Tell the caller: Try again.")).toEqual({ reads: "The code was wrong.", tells: "Try again." });
     expect(telling("Nothing.")).toEqual({ reads: "Nothing." });
+    expect(telling("Der Code war falsch. Sagen Sie der anrufenden Person: Noch einmal.")).toEqual({
+      reads: "Der Code war falsch.",
+      tells: "Noch einmal.",
+    });
   });
 });
 

@@ -4,7 +4,18 @@ export interface Duty {
   what: string;
 }
 
-const actors = ["Nobody", "Person", "Help desk", "Administrator", "Security", "Network", "Operator"];
+/** Who may have to act, by the name in the text: the server's, or that of its German translation. */
+const actors: Record<string, string> = {
+  Nobody: "Nobody",
+  Niemand: "Nobody",
+  Person: "Person",
+  "Help desk": "Help desk",
+  Helpdesk: "Help desk",
+  Administrator: "Administrator",
+  Security: "Security",
+  Network: "Network",
+  Operator: "Operator",
+};
 
 /**
  * Splits the remedy of an outcome by who must act: "Help desk: unlock it.
@@ -12,7 +23,7 @@ const actors = ["Nobody", "Person", "Help desk", "Administrator", "Security", "N
  * whoever reads it, who ''.
  */
 export function duties(remedy: string): Duty[] {
-  const pattern = new RegExp(`(?:^|(?<=[.!?] ))(${actors.join("|")}): `, "g");
+  const pattern = new RegExp(`(?:^|(?<=[.!?] ))(${Object.keys(actors).join("|")}): `, "g");
   const list: Duty[] = [];
   let who = "";
   let from = 0;
@@ -22,7 +33,7 @@ export function duties(remedy: string): Duty[] {
   };
   for (const m of remedy.matchAll(pattern)) {
     put(m.index);
-    who = m[1] ?? "";
+    who = actors[m[1] ?? ""] ?? "";
     from = m.index + m[0].length;
   }
   put(remedy.length);
@@ -31,7 +42,7 @@ export function duties(remedy: string): Duty[] {
 
 /** Splits what the help desk reads from what it tells the caller. */
 export function telling(text: string): { reads: string; tells?: string } {
-  const at = text.indexOf("Tell the caller: ");
-  if (at < 0) return { reads: text };
-  return { reads: text.slice(0, at).trim(), tells: text.slice(at + "Tell the caller: ".length).trim() };
+  const m = /(?:Tell the caller|Sagen Sie der anrufenden Person): /.exec(text);
+  if (!m) return { reads: text };
+  return { reads: text.slice(0, m.index).trim(), tells: text.slice(m.index + m[0].length).trim() };
 }

@@ -159,7 +159,11 @@ function One({ c }: { c: ClientView }) {
             id={(e) => String(e.seq)}
             empty={<Empty title={t("client.silent")}>{t("client.silent_help")}</Empty>}
             columns={[
-              { key: "outcome", label: t("log.col.outcome"), render: (e) => <Verdict verdict={e.verdict} label={e.label} outcome={e.outcome} /> },
+              {
+                key: "outcome",
+                label: t("log.col.outcome"),
+                render: (e) => <Verdict verdict={e.verdict} label={e.label} outcome={e.outcome} />,
+              },
               { key: "account", label: t("log.col.account"), render: (e) => <AccountLink name={e.account} /> },
               { key: "time", label: t("log.col.time"), render: (e) => <Time at={e.time} form="clock" /> },
               { key: "reference", label: t("log.col.reference"), render: (e) => <Reference value={e.reference} /> },

@@ -12,6 +12,7 @@ import {
   IconUserX,
   IconWorld,
 } from "@tabler/icons-react";
+import { useOutcomes } from "~/i18n/outcomes";
 import type { Attention, Dashboard } from "../api/types";
 import { useGet, useMay, useText } from "../core";
 import { A } from "../go";

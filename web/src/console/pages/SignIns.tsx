@@ -6,6 +6,7 @@ import { IconArrowUp, IconExternalLink, IconFilterPlus, IconPlayerPause, IconPla
 import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type KeyboardEvent, useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
+import { useOutcomes } from "~/i18n/outcomes";
 import { call, part } from "../api/call";
 import type { Application, ClientView, EventPage, EventView, Page as Listed, OutcomeView, RuleView, WhyView } from "../api/types";
 import { useGet, useMay, useText } from "../core";
@@ -572,7 +573,10 @@ function FilterForm(props: { name: FilterKey; value: string; apply: (value: stri
         return named(rules);
       case "outcome":
         return (outcomes.data?.items as OutcomeView[] | undefined)
-          ?.map((o) => ({ value: o.outcome ?? o.name ?? String(o.code), label: `${inWords(o.outcome ?? o.name, o).label} (${String(o.code)})` }))
+          ?.map((o) => ({
+            value: o.outcome ?? o.name ?? String(o.code),
+            label: `${inWords(o.outcome ?? o.name, o).label} (${String(o.code)})`,
+          }))
           .sort((a, b) => a.label.localeCompare(b.label, language));
       case "stage":
         return stages.map((s) => ({ value: s, label: t(`stage.${s}`) }));

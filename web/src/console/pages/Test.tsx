@@ -1,5 +1,6 @@
 import { Alert, Button, Group, PasswordInput, Select, Stack, Text, TextInput } from "@mantine/core";
 import { useState } from "react";
+import { useSaid } from "~/ui/Said";
 import { call } from "../api/call";
 import type { ClientView, Page as Listed, TestLogin } from "../api/types";
 import { useGet, useMay, useText } from "../core";

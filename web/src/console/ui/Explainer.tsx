@@ -1,6 +1,7 @@
 // What would happen if somebody logged in now. Nothing is done, counted or kept.
 import { Alert, Badge, Button, Group, Select, Stack, Text, TextInput } from "@mantine/core";
 import { useState } from "react";
+import { useOutcomes } from "~/i18n/outcomes";
 import { call } from "../api/call";
 import type { Application, ClientView, ExplainView, Page as Listed } from "../api/types";
 import { useGet, useMay, useText } from "../core";

@@ -3,6 +3,7 @@
 import { Alert, Anchor, Badge, Button, type ButtonProps, Group, List, Stack, Text, Tooltip } from "@mantine/core";
 import { IconAlertTriangle, IconArrowLeft, IconCircleCheck, IconInfoCircle } from "@tabler/icons-react";
 import type { ReactNode } from "react";
+import { useOutcomes } from "~/i18n/outcomes";
 import {
   CopyButton,
   EmptyState,

@@ -2,6 +2,8 @@
 import { Alert, Badge, Button, Group, Stack, Tabs, Text } from "@mantine/core";
 import { IconCheck, IconX } from "@tabler/icons-react";
 import { useState } from "react";
+import { useOutcomes } from "~/i18n/outcomes";
+import { useSaid } from "~/ui/Said";
 import { part } from "../api/call";
 import type { Step, WhyView } from "../api/types";
 import { useText } from "../core";

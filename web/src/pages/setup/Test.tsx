@@ -2,6 +2,7 @@ import { Alert, Button, Group, Loader, PasswordInput, Select, Stack, Text, TextI
 import { type FormEvent, useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, type EventView, got, useApi, type WhyView } from "~/api";
+import { useOutcomes } from "~/i18n/outcomes";
 import { Facts, Loading, ProblemNote, Reference, Section, Time, Timeline, useSaid, Verdict } from "~/ui";
 
 interface TestStepProps {
