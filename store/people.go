@@ -210,12 +210,13 @@ func (s *archive) Holds(ctx context.Context, accounts []string) (map[string][]st
 	return held, nil
 }
 
-// selectThrottled finds accounts by the larger of their two counts.
+// selectThrottled finds accounts by the larger of their two counts. CROSS JOIN
+// makes SQLite begin with those who have failed.
 const selectThrottled = `SELECT ` + accountColumns + `, t.know_failures, t.know_until_us, t.have_failures, t.have_until_us
 	FROM (SELECT subject, know_failures, know_until_us, have_failures, have_until_us,
 		CASE WHEN know_failures > have_failures THEN know_failures ELSE have_failures END AS failures
 		FROM throttle WHERE know_failures >= $1 OR have_failures >= $1) t
-	JOIN account a ON a.id = t.subject ORDER BY t.failures DESC, a.name LIMIT $2`
+	CROSS JOIN account a WHERE a.id = t.subject ORDER BY t.failures DESC, a.name LIMIT $2`
 
 // Throttled implements admin.Store. An account's failures are the larger of the
 // two counts that it has.

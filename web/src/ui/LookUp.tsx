@@ -43,7 +43,7 @@ export function LookUp({ pages, reference, search, placeholder }: LookUpProps) {
   ]);
   return (
     <>
-      <button type="button" className="sp-lookup" aria-label={placeholder} aria-keyshortcuts="Control+K" onClick={() => setOpen(true)}>
+      <button type="button" className="sp-lookup" aria-keyshortcuts="Control+K" onClick={() => setOpen(true)}>
         <IconSearch size={17} aria-hidden />
         <span>{placeholder}</span>
         <Kbd size="xs" aria-hidden>
