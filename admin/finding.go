@@ -300,7 +300,9 @@ func (s *search) look(ev *auth.Event) {
 			})
 		}
 	}
-	if ev.Application == "" {
+	// Console and portal confirm who somebody is more often than they sign them
+	// in, and nothing spares that.
+	if ev.Application == "" || ev.Application == auth.ConsoleClient || ev.Application == auth.PortalClient {
 		return
 	}
 	switch ev.Outcome {

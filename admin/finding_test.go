@@ -225,6 +225,12 @@ func TestWhatIsNoDoublePrompt(t *testing.T) {
 			d.accepted(0, "gateway", home)
 			d.accepted(37, "gateway", home).Application = "mail"
 		}, ""},
+		{"console and portal, which nothing spares", func(d *diary) {
+			for _, client := range []string{auth.ConsoleClient, auth.PortalClient} {
+				d.accepted(0, client, home).Application = client
+				d.accepted(37, client, home).Application = client
+			}
+		}, ""},
 		{"another person", func(d *diary) {
 			d.accepted(0, "gateway", home)
 			d.accepted(37, "gateway", home).Subject = "id-bob"

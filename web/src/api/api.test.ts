@@ -125,5 +125,6 @@ describe("the place to go after signing in", () => {
   it("is told to the sign-in page", () => {
     expect(signInPath({ pathname: "/console/rules", searchStr: "?a=b" })).toBe("/sign-in?client=console&to=%2Fconsole%2Frules%3Fa%3Db");
     expect(areaOf("/consoles")).toBe("portal");
+    expect(areaOf("/set-up")).toBe("console");
   });
 });

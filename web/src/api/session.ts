@@ -9,7 +9,8 @@ export type Area = "console" | "portal";
 
 /** The area of a path of this site. */
 export function areaOf(path: string): Area {
-  return path === "/console" || path.startsWith("/console/") ? "console" : "portal";
+  // Set-up goes on in the session of the owner that it has made.
+  return ["/console", "/set-up"].some((of) => path === of || path.startsWith(`${of}/`)) ? "console" : "portal";
 }
 
 const at = (client: Area) => ({ params: { query: { client } } });

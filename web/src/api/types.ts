@@ -803,7 +803,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What is wrong with how people are asked */
+        /**
+         * What is wrong with how people are asked
+         * @description It looks at the newest logins, a bounded number of them; `sallyport findings` reads as many as it is told to.
+         */
         get: operations["finding.list"];
         put?: never;
         post?: never;
@@ -2146,6 +2149,14 @@ export interface components {
             logins: components["schemas"]["FindingLogin"][];
             what: string;
         };
+        FindingList: {
+            /**
+             * Format: date-time
+             * @description How far back it has looked, if not as far as was asked for
+             */
+            back?: string;
+            items: components["schemas"]["Finding"][];
+        };
         FindingLogin: {
             client: string;
             from?: string;
@@ -2332,11 +2343,6 @@ export interface components {
         };
         ListFactorView: {
             items: components["schemas"]["FactorView"][];
-            /** @description Give it as cursor to go on; absent at the end */
-            next?: string;
-        };
-        ListFinding: {
-            items: components["schemas"]["Finding"][];
             /** @description Give it as cursor to go on; absent at the end */
             next?: string;
         };
@@ -5031,7 +5037,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ListFinding"];
+                    "application/json": components["schemas"]["FindingList"];
                 };
             };
             /** @description A problem (RFC 9457) */

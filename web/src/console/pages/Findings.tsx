@@ -12,7 +12,7 @@ export default function Findings() {
   const { t } = useText();
   const may = useMay();
   const [days, setDays] = useState("7");
-  const q = useGet<Listed<Finding>>("/v1/findings", { days: Number(days) }, { enabled: may("report.read") });
+  const q = useGet<Listed<Finding> & { back?: string }>("/v1/findings", { days: Number(days) }, { enabled: may("report.read") });
   return (
     <Page
       title={t("findings.title")}
@@ -29,17 +29,24 @@ export default function Findings() {
       }
     >
       <Answered q={q}>
-        {(d) =>
-          d.items.length === 0 ? (
-            <Section>
-              <Empty title={t("findings.none")} good>
-                {t("findings.none_help")}
-              </Empty>
-            </Section>
-          ) : (
-            d.items.map((f) => <One key={f.id} f={f} days={Number(days)} />)
-          )
-        }
+        {(d) => (
+          <>
+            {d.back ? (
+              <Text size="sm" c="dimmed">
+                {t("findings.back")} <Time at={d.back} />
+              </Text>
+            ) : null}
+            {d.items.length === 0 ? (
+              <Section>
+                <Empty title={t("findings.none")} good>
+                  {t("findings.none_help")}
+                </Empty>
+              </Section>
+            ) : (
+              d.items.map((f) => <One key={f.id} f={f} days={Number(days)} />)
+            )}
+          </>
+        )}
       </Answered>
     </Page>
   );
