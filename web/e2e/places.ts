@@ -48,6 +48,8 @@ export function consolePages(story: Story): Place[] {
     const paths = known[route] ?? [route];
     return paths.map((p) => {
       if (p.includes("$")) throw new Error(`places.ts does not know an example of ${route}`);
+      if (route === "/$") return { name: "console-nowhere", path: `/console${p}` };
+      if (p === "/") return { name: "console-dashboard", path: "/console" };
       const values = known[route] && route !== "/reports/$report" ? route.replace("$", "") : p;
       return { name: `console${slug(values)}`, path: `/console${p === "/" ? "" : p}` };
     });

@@ -28,7 +28,7 @@ export function Timeline(props: { steps: Step[]; notes: boolean }) {
           </span>
           <span className="sp-trace-note">
             {props.notes && s.note !== undefined && s.note !== "" ? (
-              sentence(s.note)
+              s.note
             ) : (
               <Text span c="dimmed" inherit>
                 {t(`stage_about.${s.stage}`, { defaultValue: "" })}
@@ -40,6 +40,11 @@ export function Timeline(props: { steps: Step[]; notes: boolean }) {
       ))}
     </ol>
   );
+}
+
+/** A text in which what stands between backticks is a command. */
+function withCommands(text: string) {
+  return text.split("`").map((part, i) => (i % 2 === 1 ? <Mono key={`${String(i)}${part}`}>{part}</Mono> : part));
 }
 
 /** The remedy, by who must act. */
@@ -54,7 +59,7 @@ export function Duties(props: { remedy: string }) {
               {t(`who.${d.who.toLowerCase().replace(" ", "_")}`, { defaultValue: d.who })}
             </Text>
           )}
-          <Text size="sm">{sentence(d.what)}</Text>
+          <Text size="sm">{withCommands(sentence(d.what))}</Text>
         </div>
       ))}
     </Stack>
