@@ -23,6 +23,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"os/exec"
 	"os/signal"
 	"slices"
 	"strings"
@@ -90,6 +91,7 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	dir := f.String("dir", "", "folder of the database; it is filled if it is empty, and kept. Empty for a temporary one")
 	only := f.String("only", "", "measure only what has this in its name")
 	asJSON := f.Bool("json", false, "print JSON")
+	browse := f.Bool("browser", false, "look at the live log in Chromium instead, while -commit logins a second are committed")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -101,16 +103,22 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 		defer os.RemoveAll(made)
 		*dir = made
 	}
-	if err := b.start(ctx, *dir); err != nil {
+	err := b.start(ctx, *dir)
+	if err != nil {
 		return err
 	}
 	defer b.server.Close()
 	serving, end := context.WithCancel(ctx)
 	served := make(chan error, 1)
 	go func() { served <- b.server.Serve(serving) }()
-	rows, err := b.measure(serving, *only)
+	var rows []*row
+	if *browse {
+		err = b.browse(serving, out)
+	} else {
+		rows, err = b.measure(serving, *only)
+	}
 	end()
-	if err := errors.Join(err, <-served); err != nil {
+	if err := errors.Join(err, <-served); err != nil || *browse {
 		return err
 	}
 	if *asJSON {
@@ -332,6 +340,31 @@ func (b *bench) measure(ctx context.Context, only string) ([]*row, error) {
 		rows = append(rows, r)
 	}
 	return rows, nil
+}
+
+// browse looks at the live log in a browser, signed in as an auditor of the
+// bench's own, while logins are committed.
+func (b *bench) browse(ctx context.Context, out io.Writer) error {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return err
+	}
+	onlooker := auth.Account{ID: id.String(), Name: "onlooker-" + id.String(), Enabled: true, Role: admin.Auditor, Created: time.Now()}
+	if err := b.server.Store.Apply(ctx, admin.Act{Time: time.Now(), Actor: "bench", Action: "account.add"}, admin.AddAccount{Account: onlooker}); err != nil {
+		return err
+	}
+	token, _, err := b.server.Admin.NewSession(ctx, admin.SignedIn{Account: onlooker.ID, Factor: auth.PasskeyFactor, Client: auth.ConsoleClient, Source: "127.0.0.1", Agent: "bench"})
+	if err != nil {
+		return err
+	}
+	if b.commit > 0 {
+		go b.keepCommitting(ctx)
+	}
+	c := exec.CommandContext(ctx, "node", "e2e/live.mjs")
+	c.Dir = "web"
+	c.Env = append(os.Environ(), "SALLYPORT_URL="+b.base, "SALLYPORT_TOKEN="+token)
+	c.Stdout, c.Stderr = out, b.log
+	return c.Run()
 }
 
 // keepCommitting commits logins at a steady rate until ctx ends.

@@ -78,7 +78,7 @@ function OperationCard({ o, description }: { o: Operation; description: Descript
   return (
     <details className="sp-operation" id={o.id} open={open} onToggle={(e) => setOpen(e.currentTarget.open)}>
       <summary>
-        <Badge color={methodColors[o.method] ?? "gray"} w={68} style={{ flex: "none" }}>
+        <Badge color={methodColors[o.method] ?? "gray"} w={80} style={{ flex: "none" }}>
           {o.method.toUpperCase()}
         </Badge>
         <code>{o.path}</code>
