@@ -3,7 +3,7 @@
 GO       ?= go
 BIN      := bin/sallyport
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-LDFLAGS  := -s -w -X main.version=$(VERSION)
+LDFLAGS  := -s -w -X sallyport/server.version=$(VERSION)
 FUZZTIME ?= 10m
 
 # What a fresh machine needs beside Go; tests talk to these as to real peers.

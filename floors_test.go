@@ -49,6 +49,7 @@ var floors = []struct {
 		"auth/authtest":   "the test kit; only tests import it",
 		"factor/oath":     "a factor cannot reach the store, a door or another factor",
 		"factor/password": "a factor cannot reach the store, a door or another factor",
+		"factor/pin":      "a factor cannot reach the store, a door or another factor",
 		"factor/recovery": "a factor cannot reach the store, a door or another factor",
 		"factor/webauthn": "a factor cannot reach the store, a door or another factor",
 		"store":           "keeps facts; does not know who asks",

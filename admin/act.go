@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -20,6 +21,20 @@ type ActView struct {
 	// if it made one.
 	Before json.RawMessage `json:"before,omitempty"`
 	After  json.RawMessage `json:"after,omitempty"`
+}
+
+// Said returns the view with its sentences said by say: who did it where that is
+// no person but described, and the detail, unless an administrator wrote it.
+func (v ActView) Said(say func(string) string) any {
+	for _, begins := range []string{"uid ", "node ", "somebody at ", "invitation by code for "} {
+		if strings.HasPrefix(v.Actor, begins) {
+			v.Actor = say(v.Actor)
+		}
+	}
+	if v.Action != "account.block" {
+		v.Detail = say(v.Detail)
+	}
+	return v
 }
 
 // An ActQuery selects a page of acts, the newest first. Fields that are "" or

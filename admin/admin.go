@@ -39,6 +39,8 @@ type Admin struct {
 	Now     func() time.Time
 	// Passkeys speaks to browsers about passkeys; without it none can be made.
 	Passkeys *Passkeys
+	// PINs makes and judges PINs; without it nobody can set one.
+	PINs PINs
 	// SelfBypass is how long a bypass can be used that a person takes at the
 	// portal, 0 if people may take none.
 	SelfBypass time.Duration

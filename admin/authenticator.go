@@ -85,7 +85,7 @@ func (a *Admin) newRecoveryCodes(ctx context.Context, by Actor, acc auth.Account
 	if err != nil {
 		return BoundView{}, err
 	}
-	second, old := standings(held)
+	second, old, _ := standings(held)
 	if len(second) == 0 {
 		return BoundView{}, invalid("sallyport authenticator add "+acc.Name+" --factor oath", "%s holds no second factor yet that recovery codes could stand in for", acc.Name)
 	}
@@ -102,18 +102,20 @@ func (a *Admin) newRecoveryCodes(ctx context.Context, by Actor, acc auth.Account
 }
 
 // standings sorts out what an account holds: its second factors in their order,
-// and the recovery codes that stand in for them.
-func standings(held []auth.Authenticator) (second, recovery []auth.Authenticator) {
+// the recovery codes that stand in for them, and the PIN beside them.
+func standings(held []auth.Authenticator) (second, recovery, pin []auth.Authenticator) {
 	for _, h := range held {
 		switch h.Factor {
 		case passwordFactor:
 		case recoveryFactor:
 			recovery = append(recovery, h)
+		case auth.PINFactor:
+			pin = append(pin, h)
 		default:
 			second = append(second, h)
 		}
 	}
-	return second, recovery
+	return second, recovery, pin
 }
 
 func removals(gone []auth.Authenticator) []Change {
@@ -188,7 +190,7 @@ func (a *Admin) authenticators(ctx context.Context, acc auth.Account) ([]Authent
 	views, first := make([]AuthenticatorView, len(held)), true
 	for i := range held {
 		views[i] = viewAuthenticator(acc.Name, &held[i])
-		if second, _ := standings(held[i : i+1]); acc.ID != "" && first && len(second) > 0 {
+		if second, _, _ := standings(held[i : i+1]); acc.ID != "" && first && len(second) > 0 {
 			views[i].Default, first = true, false
 		}
 	}
@@ -228,7 +230,7 @@ func (a *Admin) noteUse(ctx context.Context, acc auth.Account, views []Authentic
 
 // RevokeAuthenticator ends an authenticator, named by its ID or serial, and the
 // sessions of whoever held it. With an account's last second factor go its
-// recovery codes.
+// recovery codes and its PIN.
 func (a *Admin) RevokeAuthenticator(ctx context.Context, by Actor, idOrSerial string) error {
 	return again(func() error {
 		au, err := a.authenticator(ctx, idOrSerial)
@@ -245,11 +247,11 @@ func (a *Admin) RevokeAuthenticator(ctx context.Context, by Actor, idOrSerial st
 			if err != nil {
 				return err
 			}
-			second, recovery := standings(held)
+			second, recovery, pin := standings(held)
 			switch {
 			case len(second) == 1 && second[0].ID == au.ID:
-				changes = append(changes, removals(recovery)...)
-			case len(second) > 1 && au.Factor != passwordFactor && au.Factor != recoveryFactor:
+				changes = append(append(changes, removals(recovery)...), removals(pin)...)
+			case len(second) > 1 && slices.ContainsFunc(second, func(h auth.Authenticator) bool { return h.ID == au.ID }):
 				// Recovery codes stay for the sake of another one, which must stay too.
 				other := slices.IndexFunc(second, func(h auth.Authenticator) bool { return h.ID != au.ID })
 				changes = append(changes, stillHeld(acc, second[other]))

@@ -26,7 +26,7 @@ type ClientView struct {
 	Rate        int       `json:"rate_per_second"` // 0 for the server's
 	Attributes  []string  `json:"attributes"`
 	Secrets     int       `json:"secrets"` // live: 2 while a rotation is under way
-	Warnings    []string  `json:"warnings"`
+	Warnings    []string  `json:"warnings" prose:"true"`
 	Created     time.Time `json:"created"`
 	Door        string    `json:"door"`              // radius or https
 	Origins     []string  `json:"origins,omitempty"` // of the door https: where it may send people back to

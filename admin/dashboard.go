@@ -42,7 +42,7 @@ type HourCount struct {
 type CauseCount struct {
 	Outcome string `json:"outcome"`
 	Code    int    `json:"code"`
-	Label   string `json:"label"`
+	Label   string `json:"label" prose:"true"`
 	Count   int64  `json:"count"`
 	AtFault bool   `json:"at_fault"`
 }
@@ -81,14 +81,14 @@ type Latency struct {
 
 // An Attention is one thing that somebody should look at.
 type Attention struct {
-	// Kind is database-rewound, fraud, export-late, certificate, node-missing,
+	// Kind is database-rewound, fraud, passkey-copied, export-late, certificate, node-missing,
 	// account-stopped, accounts-stopped, accounts-waiting, role-without-passkey,
 	// client-lax, rotation, api-key, exemptions, or a kind of Finding.
 	Kind     string   `json:"kind"`
 	Subject  string   `json:"subject,omitempty"` // name of the account, client, key or node
 	Count    int64    `json:"count,omitempty"`
-	Title    string   `json:"title"`
-	Detail   string   `json:"detail"`
+	Title    string   `json:"title" prose:"true"`
+	Detail   string   `json:"detail" prose:"true"`
 	Severity Severity `json:"severity"`
 	Link     string   `json:"link"` // path in the console
 }
@@ -289,7 +289,7 @@ func (a *Admin) needsAttention(ctx context.Context, now time.Time, calendar []Ex
 		list = append(list, rewoundItem(at, now))
 	}
 	for _, collect := range []func(context.Context, time.Time) ([]Attention, error){
-		a.fraudItems, a.exportItems, a.nodeItems, a.throttledItems, a.passkeyItems, a.exemptionItems,
+		a.fraudItems, a.copiedItems, a.exportItems, a.nodeItems, a.throttledItems, a.passkeyItems, a.exemptionItems,
 	} {
 		items, err := collect(ctx, now)
 		if err != nil {
@@ -340,6 +340,29 @@ func (a *Admin) fraudItems(ctx context.Context, now time.Time) ([]Attention, err
 
 // fraudAction is the action of the act that records such a report.
 const fraudAction = "account.fraud"
+
+// copiedItems tell of people of whose passkey there may be a copy: one for each,
+// from their newest such login.
+func (a *Admin) copiedItems(ctx context.Context, now time.Time) ([]Attention, error) {
+	page, err := a.Store.SearchEvents(ctx, EventSearch{Outcome: auth.PasskeyCopied, Since: now.Add(-fraudFresh), Limit: 100})
+	if err != nil {
+		return nil, err
+	}
+	var items []Attention
+	seen := make(map[string]bool)
+	for i := range page.Events {
+		ev := &page.Events[i]
+		if seen[ev.Subject] {
+			continue
+		}
+		seen[ev.Subject] = true
+		items = append(items, Attention{
+			Kind: "passkey-copied", Subject: ev.Account, Title: "A passkey of " + ev.Account + " may have been copied", Severity: Critical, Link: accountLink(ev.Account),
+			Detail: "Its counter went back on " + ev.Time.UTC().Format(time.RFC3339) + ", and the login was refused. Ask where else the key has been, revoke the passkey and invite the account to enrol a new one.",
+		})
+	}
+	return alike(items, Attention{Kind: "passkey-copied", Title: "Passkeys of %d more accounts may have been copied", Severity: Critical, Link: "/console/sign-ins?outcome=passkey-copied"}), nil
+}
 
 func (a *Admin) exportItems(ctx context.Context, _ time.Time) ([]Attention, error) {
 	if a.LateExports == nil {

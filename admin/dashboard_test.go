@@ -202,6 +202,12 @@ func TestAttention(t *testing.T) {
 		{"somebody was somebody else", func(b *book, _ *Admin) {
 			b.note(Act{Time: noon.AddDate(0, 0, -3), Action: fraudAction, Subject: "bob", Detail: "7F3K-92QD"})
 		}, []string{"fraud"}, Critical, "/console/accounts/bob"},
+		{"a passkey's counter went back, twice", func(b *book, _ *Admin) {
+			for range 2 {
+				b.commit(auth.Event{Time: noon.Add(-time.Hour), Subject: "a2", Account: "bob", Client: "portal", Verdict: auth.Reject, Outcome: auth.PasskeyCopied})
+			}
+			b.commit(auth.Event{Time: noon.AddDate(0, 0, -8), Subject: "a1", Account: "alice", Client: "portal", Verdict: auth.Reject, Outcome: auth.PasskeyCopied})
+		}, []string{"passkey-copied"}, Critical, "/console/accounts/bob"},
 		{"an export is behind", func(_ *book, a *Admin) {
 			a.LateExports = func(context.Context) ([]LateExport, error) {
 				return []LateExport{{Name: "siem", Lag: time.Hour, Why: "connection refused"}}, nil

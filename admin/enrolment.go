@@ -32,6 +32,7 @@ const (
 	EnrolOATH    = "oath"    // an app that scans a code
 	EnrolPasskey = "passkey" // a passkey, in the browser that asks
 	EnrolToken   = "token"   // a hardware token that is here and that nobody holds
+	EnrolPIN     = "pin"     // a PIN beside the codes of apps and tokens, in place of the one before
 )
 
 const (
@@ -47,9 +48,10 @@ const (
 
 // A NewEnrolment is what BeginEnrolment is given.
 type NewEnrolment struct {
-	Kind   string `json:"kind"`             // oath, passkey or token
+	Kind   string `json:"kind"`             // oath, passkey, token or pin
 	Label  string `json:"label,omitempty"`  // what its owner calls it
 	Serial string `json:"serial,omitempty"` // of a token
+	PIN    string `json:"pin,omitempty"`    // digits
 }
 
 // An Enrolment is an authenticator that waits for its live test, with what its
@@ -65,7 +67,7 @@ type Enrolment struct {
 // A Confirmation shows that a new authenticator works.
 type Confirmation struct {
 	Ceremony     string
-	Code         auth.Code // of an app or token
+	Code         auth.Code // of an app or token; followed by the PIN if that is new
 	SecondCode   auth.Code // of a token: the one that it showed next
 	Registration string    // of a passkey: RegistrationResponseJSON
 }
@@ -82,7 +84,7 @@ type pending struct {
 	Kind          string `json:"kind"`
 	Session       string `json:"session"` // ID of the session that began it, the only one that can end it
 	Label         string `json:"label"`
-	Authenticator *kept  `json:"authenticator,omitempty"` // of an app
+	Authenticator *kept  `json:"authenticator,omitempty"` // of an app, or the PIN
 	Token         string `json:"token,omitempty"`         // ID
 	Challenge     []byte `json:"challenge,omitempty"`     // of a passkey
 }
@@ -151,8 +153,12 @@ func (a *Admin) BeginEnrolment(ctx context.Context, p Person, n NewEnrolment) (E
 				"read the number on the back of the token again, or ask the help desk")
 		}
 		w.Token = au.ID
+	case EnrolPIN:
+		if w.Authenticator, err = a.newPIN(ctx, p.Account, held, n.PIN); err != nil {
+			return Enrolment{}, err
+		}
 	default:
-		return Enrolment{}, invalid("kinds are: oath, passkey, token", "nothing of the kind %q can be enrolled", n.Kind)
+		return Enrolment{}, invalid("kinds are: oath, passkey, token, pin", "nothing of the kind %q can be enrolled", n.Kind)
 	}
 	body, err := json.Marshal(w)
 	if err != nil {
@@ -209,12 +215,15 @@ func (a *Admin) confirm(ctx context.Context, p Person, c Ceremony, w *pending, i
 	if err := a.mayEnrol(p, held); err != nil {
 		return Confirmed{}, err
 	}
+	if w.Kind == EnrolPIN {
+		return a.confirmPIN(ctx, p, c, w, held, in.Code)
+	}
 	au, add, err := a.tested(ctx, p, w, in)
 	if err != nil {
 		return Confirmed{}, err
 	}
 	changes := []Change{TakeCeremony{ID: c.ID, Now: a.moment()}, a.sameStanding(p.Account), add}
-	second, recovery := standings(held)
+	second, recovery, _ := standings(held)
 	detail := au.Factor + " " + au.ID
 	if p.Session.Factor == FactorReplacement {
 		for _, h := range second {
@@ -310,7 +319,7 @@ func (a *Admin) wrongCode(why auth.Outcome, name string) error {
 // Who has a role and a passkey signs in to the console with it; whatever proves
 // less must not be able to make another one (SP 800-63B-4, Section 4.1.2).
 func (a *Admin) mayEnrol(p Person, held []auth.Authenticator) error {
-	second, _ := standings(held)
+	second, _, _ := standings(held)
 	switch {
 	case p.Session.Factor == FactorReplacement:
 	case p.Session.Enrolling():

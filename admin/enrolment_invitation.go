@@ -100,7 +100,7 @@ func (a *Admin) Invite(ctx context.Context, by Actor, n NewInvitation) (Invitati
 		if err != nil {
 			return err
 		}
-		if second, _ := standings(held); len(second) > 0 && !n.Replace {
+		if second, _, _ := standings(held); len(second) > 0 && !n.Replace {
 			return invalid("make sure that you speak with its owner, then invite to replace what it holds; or revoke that first",
 				"%s holds a second factor already", acc.Name)
 		}
@@ -275,7 +275,7 @@ func (a *Admin) redeem(ctx context.Context, c Ceremony, w invited, acc auth.Acco
 	if err != nil {
 		return "", Person{}, err
 	}
-	if second, _ := standings(held); len(second) > 0 && !w.Replace {
+	if second, _, _ := standings(held); len(second) > 0 && !w.Replace {
 		return "", Person{}, notInvited(ErrNotFound)
 	}
 	factor, detail := FactorInvitation, "from "+printable(at.Source, maxLabel)

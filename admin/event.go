@@ -22,7 +22,7 @@ type EventView struct {
 	Verdict     string    `json:"verdict"`
 	Code        int       `json:"code"`    // the outcome's number
 	Outcome     string    `json:"outcome"` // its stable name
-	Label       string    `json:"label"`
+	Label       string    `json:"label" prose:"true"`
 	Factor      string    `json:"factor,omitempty"`
 	Rule        string    `json:"rule,omitempty"` // that said what was needed
 	Failures    int       `json:"failures,omitempty"`
@@ -37,13 +37,13 @@ type WhyView struct {
 	EventView
 	Authenticator string      `json:"authenticator,omitempty"`
 	Stage         string      `json:"stage"`
-	Person        string      `json:"person"`
-	HelpDesk      string      `json:"help_desk,omitempty"`
-	Administrator string      `json:"administrator,omitempty"`
-	Remedy        string      `json:"remedy,omitempty"`
+	Person        string      `json:"person" prose:"true"`
+	HelpDesk      string      `json:"help_desk,omitempty" prose:"true"`
+	Administrator string      `json:"administrator,omitempty" prose:"true"`
+	Remedy        string      `json:"remedy,omitempty" prose:"true"`
 	AtFault       bool        `json:"mfa_at_fault"`
 	Trace         []auth.Step `json:"trace"`
-	Remarks       []string    `json:"remarks,omitempty"` // what is known beside
+	Remarks       []string    `json:"remarks,omitempty" prose:"true"` // what is known beside
 }
 
 // An Audience is who reads an explanation.

@@ -18,7 +18,7 @@ type TrustedIPView struct {
 	Application string    `json:"application"`
 	Range       string    `json:"range"`
 	Note        string    `json:"note,omitempty"`
-	Warnings    []string  `json:"warnings"`
+	Warnings    []string  `json:"warnings" prose:"true"`
 	Created     time.Time `json:"created"`
 }
 
@@ -168,7 +168,7 @@ type CacheRuleView struct {
 	Type        string    `json:"type"` // user, user+application or user+application+ip
 	Seconds     int       `json:"seconds"`
 	Code        int       `json:"code"` // outcome of a login that it spares
-	Warnings    []string  `json:"warnings"`
+	Warnings    []string  `json:"warnings" prose:"true"`
 	Created     time.Time `json:"created"`
 }
 
@@ -417,10 +417,10 @@ type ExemptionView struct {
 	// Kind is rule-primary, rule-unenrolled, trusted-ip, cache-rule, bypass,
 	// client-password, client-message-authenticator or client-origin.
 	Kind  string     `json:"kind"`
-	What  string     `json:"what"`            // in a sentence
-	Since time.Time  `json:"since"`           // when the rule, network, client or bypass was made
-	Until *time.Time `json:"until,omitempty"` // when it ends by itself
-	End   string     `json:"end"`             // the command that ends it
+	What  string     `json:"what" prose:"true"` // in a sentence
+	Since time.Time  `json:"since"`             // when the rule, network, client or bypass was made
+	Until *time.Time `json:"until,omitempty"`   // when it ends by itself
+	End   string     `json:"end"`               // the command that ends it
 }
 
 // Exemptions lists every setting that weakens MFA, by kind.

@@ -17,7 +17,7 @@ type Expiry struct {
 	// At is when it ends by itself. A rotation of a secret does not: its At is
 	// when it was begun.
 	At     time.Time `json:"at"`
-	Detail string    `json:"detail,omitempty"`
+	Detail string    `json:"detail,omitempty" prose:"true"`
 	Link   string    `json:"link"` // path in the console
 }
 

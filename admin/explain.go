@@ -43,10 +43,10 @@ type ExplainView struct {
 	Verdict  string      `json:"verdict"` // accept, challenge or reject
 	Code     int         `json:"code"`    // the outcome's number
 	Outcome  string      `json:"outcome"`
-	Label    string      `json:"label"`
-	Answer   string      `json:"answer"`           // what would happen, in a sentence
-	Remedy   string      `json:"remedy,omitempty"` // what to do about a refusal
-	Notes    []string    `json:"notes"`            // what else is worth knowing
+	Label    string      `json:"label" prose:"true"`
+	Answer   string      `json:"answer" prose:"true"`           // what would happen, in a sentence
+	Remedy   string      `json:"remedy,omitempty" prose:"true"` // what to do about a refusal
+	Notes    []string    `json:"notes" prose:"true"`            // what else is worth knowing
 	Trace    []auth.Step `json:"trace"`
 }
 

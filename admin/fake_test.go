@@ -626,6 +626,29 @@ func (keys) Bind(_ context.Context, b auth.Binding) (auth.Bound, error) {
 	return auth.Bound{State: auth.Secret("key of " + b.User), Mark: auth.NoMark}, nil
 }
 
+// digits keeps PINs of four digits as they are, and takes none that was the last.
+type digits struct{}
+
+func (digits) New(typed auth.Secret, before *auth.Authenticator) (auth.Secret, error) {
+	if len(typed) != 4 || before != nil && string(before.State) == string(typed) {
+		return nil, fmt.Errorf("%w: it is not a new one of 4 digits", auth.ErrBind)
+	}
+	return typed, nil
+}
+
+func (digits) Split(pin auth.Authenticator, typed auth.Code, _ time.Time) (auth.Code, auth.Outcome, error) {
+	if code, ok := strings.CutSuffix(string(typed), string(pin.State)); ok {
+		return auth.Code(code), 0, nil
+	}
+	return typed, auth.PINWrong, nil
+}
+
+func (digits) Decoy() auth.Authenticator { return auth.Authenticator{State: auth.Secret("none")} }
+
+func (digits) Bounds() (auth.PINRules, int) {
+	return auth.PINRules{MinDigits: 4, Remembered: 1, MaxAge: 24 * time.Hour}, 4
+}
+
 // A house is an installation with people in it and a clock.
 type house struct {
 	*Admin
@@ -644,10 +667,11 @@ func newHouse(t *testing.T) *house {
 		Attribute: func(auth.ReplyAttribute) error { return nil },
 		Factors: []auth.Factor{
 			passwords{kind{info: auth.Info{Name: "password", Category: auth.Know}}},
-			apps{kind{info: auth.Info{Name: "oath", Category: auth.Have, Verified: auth.OATHCodeVerified}}},
+			apps{kind{info: auth.Info{Name: "oath", Category: auth.Have, Verified: auth.OATHCodeVerified, PINPrompt: "code and PIN"}}},
 			sheets{kind{info: auth.Info{Name: "recovery", Category: auth.Have}}},
 			keys{kind{info: auth.Info{Name: auth.PasskeyFactor, Category: auth.Have, Passkey: true, Both: true}}},
 		},
+		PINs: digits{},
 		Now: func() time.Time {
 			h.mu.Lock()
 			defer h.mu.Unlock()

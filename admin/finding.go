@@ -17,7 +17,7 @@ import (
 type Finding struct {
 	ID          string    `json:"id"`   // what apply takes: double-prompt/vpn
 	Kind        string    `json:"kind"` // double-prompt, parallel-prompt, late-approval or short-timeout
-	Title       string    `json:"title"`
+	Title       string    `json:"title" prose:"true"`
 	Application string    `json:"application,omitempty"`
 	Client      string    `json:"client,omitempty"`
 	Count       uint64    `json:"count"` // how often it struck
@@ -25,11 +25,11 @@ type Finding struct {
 	Last        time.Time `json:"last,omitzero"`
 	// Examples are the newest occurrences, newest first.
 	Examples []FindingExample `json:"examples"`
-	Advice   string           `json:"advice"`
+	Advice   string           `json:"advice" prose:"true"`
 	// Command does what is advised, and so does sallyport findings apply ID. It
 	// is empty if the remedy is not in this server.
 	Command string `json:"command,omitempty"`
-	Done    string `json:"done,omitempty"` // by ApplyFinding: the rule that it made
+	Done    string `json:"done,omitempty" prose:"true"` // by ApplyFinding: the rule that it made
 
 	rule *auth.CacheRule // that Command makes
 }
@@ -38,7 +38,7 @@ type Finding struct {
 // which they were let in.
 type FindingExample struct {
 	Account string         `json:"account"`
-	What    string         `json:"what"`
+	What    string         `json:"what" prose:"true"`
 	Logins  []FindingLogin `json:"logins"`
 }
 

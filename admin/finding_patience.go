@@ -16,8 +16,8 @@ import (
 // Figures that are not known are 0.
 type PatienceView struct {
 	Client  string    `json:"client"`
-	Advice  string    `json:"advice"` // in one sentence
-	Nodes   []string  `json:"nodes"`  // that have learned anything
+	Advice  string    `json:"advice" prose:"true"` // in one sentence
+	Nodes   []string  `json:"nodes"`               // that have learned anything
 	Updated time.Time `json:"updated,omitzero"`
 
 	Exchanges uint64 `json:"exchanges"`
@@ -39,7 +39,7 @@ type PatienceView struct {
 
 	Turns         []TurnView `json:"turns"`
 	TimeoutMillis int64      `json:"timeout_ms"` // to set on the client, 0 if what it has will do or is not known
-	Warnings      []string   `json:"warnings"`
+	Warnings      []string   `json:"warnings" prose:"true"`
 }
 
 // A TurnView is that a client turned from one node to another.

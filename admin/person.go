@@ -15,11 +15,12 @@ type Me struct {
 	Name           string              `json:"name"`
 	Role           string              `json:"role,omitempty"`
 	HasPassword    bool                `json:"has_password"`
-	Authenticators []AuthenticatorView `json:"authenticators"` // but for password and recovery codes
+	Authenticators []AuthenticatorView `json:"authenticators"` // but for password, recovery codes and PIN
 	// RecoveryCodesLeft is how many recovery codes are unused, nil if there are
 	// none to use or that cannot be told.
 	RecoveryCodesLeft *int        `json:"recovery_codes_left,omitempty"`
 	HasRecoveryCodes  bool        `json:"has_recovery_codes"`
+	PIN               *PINView    `json:"pin,omitempty"` // nil if there can be none
 	MayBypass         bool        `json:"may_bypass"`
 	BypassSeconds     int         `json:"bypass_seconds,omitempty"`
 	Bypass            *BypassView `json:"bypass,omitempty"`
@@ -50,10 +51,13 @@ func (a *Admin) Me(ctx context.Context, p Person) (Me, error) {
 	if err := a.noteUse(ctx, p.Account, all); err != nil {
 		return Me{}, err
 	}
+	var set time.Time // when the PIN was
 	for _, v := range all {
 		switch v.Factor {
 		case passwordFactor:
 			me.HasPassword = true
+		case auth.PINFactor:
+			set = v.Created
 		case recoveryFactor:
 			me.HasRecoveryCodes = true
 			if me.RecoveryCodesLeft, err = a.codesLeft(ctx, v.ID); err != nil {
@@ -63,6 +67,7 @@ func (a *Admin) Me(ctx context.Context, p Person) (Me, error) {
 			me.Authenticators = append(me.Authenticators, v)
 		}
 	}
+	me.PIN = a.viewPIN(me.Authenticators, set)
 	if me.Enrolling {
 		return me, nil
 	}
@@ -92,8 +97,8 @@ func (a *Admin) codesLeft(ctx context.Context, id string) (*int, error) {
 	return &n, err
 }
 
-// own finds one of a person's authenticators that are not password or recovery
-// codes, and the others of those, in their order.
+// own finds one of a person's authenticators that are not password, recovery
+// codes or PIN, and the others of those, in their order.
 func (a *Admin) own(ctx context.Context, p Person, id string) (au auth.Authenticator, others []auth.Authenticator, err error) {
 	if p.Session.Enrolling() {
 		return au, nil, onlyEnrolling()
@@ -102,7 +107,7 @@ func (a *Admin) own(ctx context.Context, p Person, id string) (au auth.Authentic
 	if err != nil {
 		return au, nil, err
 	}
-	second, _ := standings(held)
+	second, _, _ := standings(held)
 	for _, h := range second {
 		if h.ID == id {
 			au = h
@@ -250,7 +255,7 @@ type MyEvent struct {
 	From        string    `json:"from,omitempty"`
 	Source      string    `json:"source,omitempty"`
 	Verdict     string    `json:"verdict"`
-	Message     string    `json:"message"`
+	Message     string    `json:"message" prose:"true"`
 	Reference   string    `json:"reference"`
 	Factor      string    `json:"factor,omitempty"`
 	Outcome     string    `json:"outcome"`

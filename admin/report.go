@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,7 +23,7 @@ type Report struct {
 // A Column is one column of a report.
 type Column struct {
 	Key   string `json:"key"`
-	Label string `json:"label"` // in English
+	Label string `json:"label" prose:"true"`
 	// Kind says how cells read: text, time (RFC 3339), date, count, account,
 	// client, application, outcome (its stable name), factor or reference.
 	Kind string `json:"kind"`
@@ -153,6 +154,27 @@ func (a *Admin) Report(ctx context.Context, q ReportQuery) (Report, error) {
 		items = []map[string]string{}
 	}
 	return Report{Columns: slices.Clone(reports[i].columns), Items: items, Next: next}, nil
+}
+
+// Said returns the report with its labels and sentences said by say. Of cells,
+// only those of some columns are sentences; the others are names and figures, and
+// why an account was blocked is in the words of who did it.
+func (r Report) Said(say func(string) string) any {
+	r.Columns = slices.Clone(r.Columns)
+	for i := range r.Columns {
+		r.Columns[i].Label = say(r.Columns[i].Label)
+	}
+	items := make([]map[string]string, len(r.Items))
+	for i, row := range r.Items {
+		items[i] = maps.Clone(row)
+		for _, key := range []string{"label", "detail"} {
+			if text, ok := row[key]; ok && row["action"] != "account.block" {
+				items[i][key] = say(text)
+			}
+		}
+	}
+	r.Items = items
+	return r
 }
 
 // usageReport adds up the tallies of each day (of UTC) by application and

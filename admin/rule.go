@@ -31,8 +31,8 @@ type RuleView struct {
 
 	// Weakens says in what way the rule asks for less than the strictest does,
 	// Warnings what about it is probably not meant.
-	Weakens  []string   `json:"weakens"`
-	Warnings []string   `json:"warnings"`
+	Weakens  []string   `json:"weakens" prose:"true"`
+	Warnings []string   `json:"warnings" prose:"true"`
 	Created  *time.Time `json:"created,omitempty"`
 	BuiltIn  bool       `json:"built_in,omitempty"` // the rule for logins that no other matches; it cannot be changed
 }

@@ -11,9 +11,9 @@ import (
 // configuration file, the environment or the command line. Values of secrets
 // are never in it.
 type SettingView struct {
-	Key   string `json:"key"`   // as in the file: "https.address"
-	Value string `json:"value"` // "" for one that is not set
-	Help  string `json:"help"`  // what it is for, in a sentence
+	Key   string `json:"key"`               // as in the file: "https.address"
+	Value string `json:"value"`             // "" for one that is not set
+	Help  string `json:"help" prose:"true"` // what it is for, in a sentence
 }
 
 // A Certificate is one that a listener shows.

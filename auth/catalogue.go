@@ -941,8 +941,33 @@ var catalogue = []Meaning{
 		Result: Failure, Verdict: Reject, Stage: StageAnswer, Method: "passkey",
 		Person:        signInFailed,
 		HelpDesk:      "The passkey that answered is not one of this account, or its answer was not in order. Tell the caller: Please try again, and choose the passkey with your own name; if it fails again, I will have a new one set up with you.",
-		Administrator: "The answer of the browser does not prove a passkey of this account: it is another account's or one that was removed, was made for another address of this site, was given without the authenticator's own check of a PIN, finger or face, carries a counter that went back (a copy may be in use), or changed whether it may be synchronized. It is not counted as a guess, because it cannot be guessed.",
-		Remedy:        "Person: choose the passkey of this account. Administrator: if it goes on, revoke the passkey with `sallyport authenticator revoke` and invite the person to enrol a new one; if the counter went back, ask where else the key has been.",
+		Administrator: "The answer of the browser does not prove a passkey of this account: it is another account's or one that was removed, was made for another address of this site, was given without the authenticator's own check of a PIN, finger or face, or changed whether it may be synchronized. It is not counted as a guess, because it cannot be guessed.",
+		Remedy:        "Person: choose the passkey of this account. Administrator: if it goes on, revoke the passkey with `sallyport authenticator revoke` and invite the person to enrol a new one.",
+	},
+
+	{
+		Outcome: PINWrong, Name: "oath-code-pin-incorrect", Label: "OATH Code + PIN Incorrect",
+		Result: Failure, Verdict: Reject, Stage: StageAnswer, Method: "OATH with PIN",
+		Person:        signInFailed,
+		HelpDesk:      "The code of the app or token was right, but the PIN after it was wrong or missing. Tell the caller: Sign in again, type the code that is shown and right after it your PIN; if you have forgotten the PIN, I can have it removed.",
+		Administrator: "The account has a PIN, and what came after a right code is not it: it was left out, mistyped, typed before the code, or is a former one; or the code was accepted before, and the PIN beside it is wrong. The code is not used up. It counts as a failure. Somebody who has the app or token and not the PIN ends here too: many of these in a row may be a finder or thief.",
+		Remedy:        "Person: type the code first and the PIN right after it. " + verifyCaller + "Then remove a forgotten PIN with `sallyport authenticator revoke` and its ID from `sallyport authenticator list NAME`; the person sets a new one in the portal. If the phone or token is lost, revoke that instead.",
+	},
+	{
+		Outcome: PINExpired, Name: "oath-pin-expired", Label: "OATH PIN Expired",
+		Result: Failure, Verdict: Reject, Stage: StageAnswer, Method: "OATH with PIN",
+		Person:        "Your PIN has expired. Set a new one in the portal, or call the help desk.",
+		HelpDesk:      "Code and PIN were right, but the PIN is older than it may be. Tell the caller: Sign in to the portal with the code and the old PIN, set a new PIN there, and then sign in again.",
+		Administrator: "The PIN is older than the setting pin.max_age_days allows. The portal alone takes it still, so that it can be changed there. It does not count as a failure, and the code is not used up.",
+		Remedy:        "Person: sign in to the portal and set a new PIN. " + verifyCaller + "Then remove the PIN with `sallyport authenticator revoke` for somebody who cannot reach the portal.",
+	},
+	{
+		Outcome: PasskeyCopied, Name: "passkey-copied", Label: "Passkey Copied",
+		Result: Failure, Verdict: Reject, Stage: StageAnswer, Method: "passkey",
+		Person:        signInFailed,
+		HelpDesk:      "The passkey answered rightly, but its counter went back, as it does when a copy of it is used elsewhere. Tell the caller: I must ask an administrator to look at this; please do not use this passkey again, we will set up a new one with you.",
+		Administrator: "The signature is right, and the sign count is not above the newest one that was accepted (Web Authentication Level 3, Section 6.1.1). Either the private key has been copied and is used in two places, or the authenticator counts wrongly: one was reset or restored from an image. Which of the two holders is the owner cannot be told from here, so the passkey is refused until its count is ahead again. It does not count as a failure.",
+		Remedy:        verifyCaller + "Administrator: ask where else the key has been, look with `sallyport events --account NAME` at where its logins came from, revoke the passkey with `sallyport authenticator revoke`, and invite the person to enrol a new one.",
 	},
 
 	// Ours, 16xx: the challenge.

@@ -18,7 +18,8 @@ import (
 type Engine struct {
 	Parts
 
-	about   []about // Factors, one by one
+	about   []about       // Factors, one by one
+	noPIN   Authenticator // a PIN that nothing matches
 	turns   turns
 	waiting waiting
 	flood   flood
@@ -31,13 +32,16 @@ type about struct {
 	right string // the trace's note that its code was right
 }
 
-// Parts are what an Engine is built from. All are required except Hold,
-// Observe, CacheKey and Node.
+// Parts are what an Engine is built from. All are required except PINs,
+// Hold, Observe, CacheKey and Node.
 type Parts struct {
 	Store   Store
 	Factors []Factor // in the order in which they are asked for
 	Limits  Limits
 	Domains []string // see Spellings
+	// PINs judges the PINs that accounts have beside their codes. Nil means that
+	// none can be judged: an account that has one is refused with a code.
+	PINs PINs
 	// ChallengeLife is how long a challenge can be answered.
 	ChallengeLife time.Duration
 	References    References
@@ -66,6 +70,9 @@ type Parts struct {
 // NewEngine returns an engine made of p.
 func NewEngine(p Parts) *Engine {
 	e := &Engine{Parts: p, about: make([]about, len(p.Factors))}
+	if p.PINs != nil {
+		e.noPIN = p.PINs.Decoy()
+	}
 	for i, f := range p.Factors {
 		info := f.Info()
 		e.about[i] = about{info: info, decoy: f.Decoy(), right: "the code is right (" + info.Name + ")"}
@@ -659,8 +666,10 @@ func (t *trial) second(ctx context.Context, refused Outcome, client *Client) (wh
 	}
 	t.failed = true
 	// A code that was accepted before is no guess: not counting it lets a
-	// client that sends everything twice lock nobody out.
-	if refused != 0 || look.why != DuplicateOATHCode {
+	// client that sends everything twice lock nobody out. Nor is a right one
+	// with a right PIN.
+	guess := refused != 0 || look.why != DuplicateOATHCode && look.why != PINExpired
+	if guess {
 		t.throttle.Have = t.engine.Limits.Have.Failed(t.throttle.Have, t.at.Time)
 	}
 	t.counted = t.throttle.Have.Failures
@@ -675,7 +684,10 @@ func (t *trial) second(ctx context.Context, refused Outcome, client *Client) (wh
 		look.why = CodeNotRecognized
 	}
 	note := "; failure " + strconv.Itoa(t.counted) + " in a row"
-	if look.why == DuplicateOATHCode {
+	switch {
+	case look.why == PINExpired:
+		note = "; not counted, because code and PIN are right"
+	case !guess:
 		note = "; not counted, because a code that was accepted before is no guess"
 	}
 	t.step(StageAnswer, false, look.why.Meaning().Label+note)
@@ -754,12 +766,22 @@ type look struct {
 func (t *trial) verify(ctx context.Context, c Category, evidence []Evidence, decoys bool) look {
 	var l look
 	at := t.at
-	at.Evidence = evidence
 	_, assertion := evidenceOf[Assertion](evidence)
+	code, pin := evidence, Outcome(0)
+	if c == Have && assertion == nil {
+		if code, pin, t.err = t.withoutPIN(evidence); t.err != nil {
+			return l
+		}
+	}
 	for i, factor := range t.engine.Factors {
 		f := &t.engine.about[i]
 		if f.info.Category != c || f.info.Passkey != (assertion != nil) {
 			continue
+		}
+		at.Evidence = evidence
+		wrong := Outcome(0) // with the PIN
+		if f.info.PINPrompt != "" {
+			at.Evidence, wrong = code, pin
 		}
 		shown := false
 		admitted := c == Know || t.rule != nil && t.rule.Then.admits(f.info.Name)
@@ -778,15 +800,19 @@ func (t *trial) verify(ctx context.Context, c Category, evidence []Evidence, dec
 				t.err = err
 				return l
 			}
-			if finding.Match() {
+			if finding.Match() && wrong == 0 {
 				l = look{matched: true, held: true, factor: f.info.Name, right: f.right, authenticator: a.ID, mark: finding.Mark()}
 				if finding.Mark() != a.Mark || finding.Next() != nil {
 					t.spend = append(t.spend, Spend{Authenticator: a.ID, Mark: finding.Mark(), Next: finding.Next()})
 				}
 				return l
 			}
-			if weight(finding.Outcome()) > weight(l.why) {
-				l.factor, l.authenticator, l.why = f.info.Name, a.ID, finding.Outcome()
+			why := finding.Outcome()
+			if wrong != 0 {
+				why = blame(finding, wrong)
+			}
+			if weight(why) > weight(l.why) {
+				l.factor, l.authenticator, l.why = f.info.Name, a.ID, why
 			}
 		}
 		if !shown {
@@ -804,6 +830,8 @@ func weight(o Outcome) int {
 	switch o {
 	case 0:
 		return 0
+	case PINWrong, PINExpired, InternalFault:
+		return 4
 	case DuplicateOATHCode, RecoveryCodeUsed:
 		return 3
 	case OATHCodeOutOfDate, RecoveryCodeWrong, ResyncRequired:
@@ -893,12 +921,16 @@ func (t *trial) ask() (*Settlement, Decision) {
 	return s, d
 }
 
-// prompt returns what the person is asked: the words of the first factor in
-// the rule's order that the account holds and that can be asked for. An account
-// that holds none, or a name that nobody has, is asked as most are.
+// prompt returns what the person is asked: the words of their preferred factor
+// or else of the first in the rule's order that the account holds and that can be
+// asked for. An account that holds none, or a name that nobody has, is asked as
+// most are.
 func (t *trial) prompt() string {
 	if info := t.preferred(); info != nil {
 		t.factor = info.Name
+		if info.PINPrompt != "" && t.has(PINFactor) {
+			return info.PINPrompt
+		}
 		return info.Prompt
 	}
 	first := ""
@@ -927,18 +959,19 @@ func (t *trial) prompt() string {
 }
 
 // preferred returns the factor of the first authenticator, in the account's own
-// order, that the rule admits and that can be asked for at this door; nil if
-// there is none, if the rule has an order of its own, or if the client has
-// checked the first factor, where everybody must be asked for the same.
+// order, that the rule admits and that can be asked for at this door; one that
+// stands in for others only if there is no other. It is nil if there is none, or
+// if the client has checked the first factor, where everybody must be asked for
+// the same.
 func (t *trial) preferred() *Info {
 	client := t.facts.Settings.Client(t.at.Client)
-	if client == nil || !Require(client).Know || len(t.rule.Then.Methods) > 1 {
+	if client == nil || !Require(client).Know {
 		return nil
 	}
 	for i := range t.facts.Authenticators {
 		for j := range t.engine.about {
 			info := &t.engine.about[j].info
-			if info.Name == t.facts.Authenticators[i].Factor && info.Category == Have && (info.Prompt != "" || info.Passkey && t.at.Can.Passkey) && t.rule.Then.admits(info.Name) {
+			if info.Name == t.facts.Authenticators[i].Factor && info.Category == Have && !info.StandIn && (info.Prompt != "" || info.Passkey && t.at.Can.Passkey) && t.rule.Then.admits(info.Name) {
 				return info
 			}
 		}

@@ -43,7 +43,7 @@ type Step struct {
 	Stage Stage         `json:"stage"`
 	OK    bool          `json:"ok"`
 	Took  time.Duration `json:"took_ns"`
-	Note  string        `json:"note"` // for the administrator; no secrets
+	Note  string        `json:"note" prose:"true"` // for the administrator; no secrets
 }
 
 // A Stage is a part of an attempt's life: reach, client, account, primary,

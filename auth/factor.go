@@ -64,6 +64,12 @@ type Info struct {
 	Category Category
 	Verified Outcome // the outcome of an accept that this factor completed
 	Prompt   string  // what a person is asked at a challenge, "" if it cannot be asked for
+	// PINPrompt is what a person is asked who has a PIN (PINFactor), which is then
+	// typed right after the code. "" means that its codes stand by themselves.
+	PINPrompt string
+	// StandIn says that it stands in for others that are not at hand, so that
+	// nobody is asked for it who holds another.
+	StandIn bool
 	// Passkey says that its evidence is an Assertion, which only some doors can
 	// carry (Can.Passkey).
 	Passkey bool

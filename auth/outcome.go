@@ -65,6 +65,9 @@ const (
 	RecoveryCodeUsed  Outcome = 1505
 	ResyncRequired    Outcome = 1506
 	PasskeyWrong      Outcome = 1507
+	PINWrong          Outcome = 1508
+	PINExpired        Outcome = 1509
+	PasskeyCopied     Outcome = 1510
 
 	ChallengeExpired   Outcome = 1601
 	ChallengeUnknown   Outcome = 1602

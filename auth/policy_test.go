@@ -331,7 +331,7 @@ func TestRuleMethods(t *testing.T) {
 	}{
 		{nil, askApp, auth.OATHCodeVerified, auth.RecoveryCodeVerified},
 		{[]string{"oath", "recovery"}, askApp, auth.OATHCodeVerified, auth.RecoveryCodeVerified},
-		{[]string{"recovery", "oath"}, askSheet, auth.OATHCodeVerified, auth.RecoveryCodeVerified},
+		{[]string{"recovery", "oath"}, askApp, auth.OATHCodeVerified, auth.RecoveryCodeVerified},
 		{[]string{"oath"}, askApp, auth.OATHCodeVerified, auth.CodeNotRecognized},
 		{[]string{"telepathy", "recovery"}, askSheet, auth.CodeNotRecognized, auth.RecoveryCodeVerified},
 		{[]string{"telepathy", "password", ""}, "", auth.UserIncomplete, auth.UserIncomplete},

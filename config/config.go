@@ -106,6 +106,10 @@ type Config struct {
 	// Codes from authenticator apps and hardware tokens (RFC 6238).
 	TOTP TOTP `yaml:"totp"`
 
+	// PINs, which people may set in the portal and then type right after the
+	// codes of their app or token.
+	PIN PIN `yaml:"pin"`
+
 	// What happens to an account after failures in a row. They are counted over
 	// every door and node. SP 800-63B allows at most 100.
 	Throttle Throttle `yaml:"throttle"`
@@ -182,6 +186,20 @@ type TOTP struct {
 	DriftSteps int `yaml:"drift_steps" min:"0" max:"1"`
 }
 
+// PIN says which PINs are taken. Whatever is set, none has the same digit three
+// times in a row or three digits that count up or down.
+type PIN struct {
+	// The shortest that is taken. SP 800-63B asks for 6 where it can be.
+	MinDigits int `yaml:"min_digits" min:"4" max:"16"`
+
+	// How many former PINs of a person cannot be taken again.
+	Remembered int `yaml:"remembered" min:"0" max:"24"`
+
+	// After so many days a PIN is taken by the portal alone, to be changed there.
+	// 0 means never, which is what SP 800-63B advises.
+	MaxAgeDays int `yaml:"max_age_days" min:"0" max:"3650"`
+}
+
 // Throttle limits guessing.
 type Throttle struct {
 	// Codes, approvals and all else that comes after the password.
@@ -231,6 +249,7 @@ func Default() Config {
 		Issuer:            "Sallyport",
 		ChallengeLifetime: 2 * time.Minute,
 		TOTP:              TOTP{DriftSteps: 1},
+		PIN:               PIN{MinDigits: 6, Remembered: 5},
 		Throttle: Throttle{
 			SecondFactor: Limit{Free: 10, Stop: 50},
 			Password:     Limit{Free: 10, Stop: 50},

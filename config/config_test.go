@@ -56,6 +56,7 @@ issuer: Example Ltd
 domains: [CORP, corp.example.com]
 challenge_lifetime: 90s
 totp: {drift_steps: 0}
+pin: {min_digits: 8, remembered: 12, max_age_days: 90}
 throttle:
   second_factor: {free: 3, stop: 10}
   password: {free: 5, stop: 5}
@@ -83,6 +84,7 @@ password_hash: {memory_kib: 65536, iterations: 3, parallelism: 4, lanes: 2}
 			ChallengeLifetime: 90 * time.Second,
 			TOTP:              TOTP{DriftSteps: 0},
 			Throttle:          Throttle{SecondFactor: Limit{3, 10}, Password: Limit{5, 5}},
+			PIN:               PIN{MinDigits: 8, Remembered: 12, MaxAgeDays: 90},
 			PasswordHash:      PasswordHash{MemoryKiB: 65536, Iterations: 3, Parallelism: 4, Lanes: 2},
 		}},
 		{

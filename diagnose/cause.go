@@ -36,7 +36,7 @@ type Cause struct {
 
 // A Step is one thing to do.
 type Step struct {
-	Text     string   `json:"text"`
+	Text     string   `json:"text" prose:"true"`
 	Commands []string `json:"commands,omitempty"` // to be typed as they are, with CAPITALS to be filled in
 }
 

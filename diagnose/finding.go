@@ -12,7 +12,7 @@ type Report struct {
 	Findings []Finding     `json:"findings"` // the most pressing first
 	Attempts []Tried       `json:"attempts"` // by time; at most as many as fit into the memory that is allowed
 	// Warnings say what was left out or could not be read, a sentence each.
-	Warnings []string `json:"warnings,omitempty"`
+	Warnings []string `json:"warnings,omitempty" prose:"true"`
 }
 
 // A FileSummary is one file that was read.
@@ -22,7 +22,7 @@ type FileSummary struct {
 	Encoding string         `json:"encoding,omitempty"`
 	Lines    int            `json:"lines"`
 	Bytes    int64          `json:"bytes"`
-	Error    string         `json:"error,omitempty"` // why it was not read, or not to its end
+	Error    string         `json:"error,omitempty" prose:"true"` // why it was not read, or not to its end
 }
 
 // Totals counts all attempts, also those that are not listed.
@@ -38,10 +38,10 @@ type Totals struct {
 // A Finding is one cause, however often and in however many ways it shows.
 type Finding struct {
 	Cause      string     `json:"cause"` // Cause.ID
-	Title      string     `json:"title"`
-	Means      string     `json:"means"`
+	Title      string     `json:"title" prose:"true"`
+	Means      string     `json:"means" prose:"true"`
 	Confidence Confidence `json:"confidence"`
-	Why        string     `json:"confidence_reason"`
+	Why        string     `json:"confidence_reason" prose:"true"`
 	MFAAtFault bool       `json:"mfa_at_fault"`
 	Note       bool       `json:"note,omitempty"` // stops nobody
 	Count      int        `json:"count"`          // occurrences
@@ -55,7 +55,7 @@ type Finding struct {
 	Hosts     []string   `json:"hosts,omitempty"`
 	Clients   []string   `json:"clients,omitempty"`
 	Evidence  []Evidence `json:"evidence"` // at most maxEvidence
-	Who       string     `json:"who"`
+	Who       string     `json:"who" prose:"true"`
 	Remedy    []Step     `json:"remedy"`
 	Verify    []Step     `json:"verify"`
 	Source    []string   `json:"source"`

@@ -101,10 +101,10 @@ func (v *visitor) signIn(client, name string, key webauthntest.Authenticator) (a
 	return asked, answered
 }
 
-// What passkeys lead to, through the program itself: each outcome is told, kept
-// and explained as the catalogue has it.
-func TestPasskeyOutcomes(t *testing.T) {
-	s := start(t, setup{Local: freePort(t)})
+// owned sets a server up, as the link that it prints asks for, and returns its
+// owner and the owner's passkey.
+func owned(t *testing.T, s *server) (*visitor, webauthntest.Authenticator) {
+	t.Helper()
 	var link []string
 	eventually(t, "the server says where its pages are", func() bool {
 		link = setUpLine.FindStringSubmatch(s.out.String())
@@ -116,18 +116,36 @@ func TestPasskeyOutcomes(t *testing.T) {
 	owner.post("/v1/set-up/passkey", fields{"token": token, "name": "olga", "password": "a password of some length"}, &m)
 	key, registration := m.make(t, site, "olga")
 	owner.post("/v1/set-up/owner", fields{"token": token, "ceremony": m.Ceremony, "registration": registration}, nil)
+	return owner, key
+}
 
+// invite lets somebody in to enrol who has an account.
+func (v *visitor) invite(name string) *visitor {
+	v.t.Helper()
+	var invitation struct{ Secret string }
+	v.post("/v1/accounts/"+name+"/invitations", fields{"kind": "link"}, &invitation)
+	guest := &visitor{v.t, v.site, make(map[string]string)}
+	guest.post("/v1/invitations/redeem", fields{"secret": invitation.Secret}, nil)
+	return guest
+}
+
+// What passkeys lead to, through the program itself: each outcome is told, kept
+// and explained as the catalogue has it.
+func TestPasskeyOutcomes(t *testing.T) {
+	s := start(t, setup{Local: freePort(t)})
+	owner, key := owned(t, s)
+	key.Count = 7
 	asked, in := owner.signIn("console", "olga", key)
+	key.Count = 6
+	_, copied := owner.signIn("console", "olga", key)
 	if in.Verdict != "accept" {
 		t.Fatalf("the owner is not let in: %+v", in)
 	}
-	var invitation struct{ Secret string }
 	owner.post("/v1/accounts", fields{"name": "bob"}, nil)
-	owner.post("/v1/accounts/bob/invitations", fields{"kind": "link"}, &invitation)
-	bob := &visitor{t, site, make(map[string]string)}
-	bob.post("/v1/invitations/redeem", fields{"secret": invitation.Secret}, nil)
+	bob := owner.invite("bob")
+	var m making
 	bob.post("/v1/me/enrolments", fields{"kind": "passkey"}, &m)
-	bobs, registration := m.make(t, site, "bob")
+	bobs, registration := m.make(t, owner.site, "bob")
 	bob.post("/v1/me/enrolments/confirm", fields{"ceremony": m.Ceremony, "registration": registration}, nil)
 	_, roleless := bob.signIn("console", "bob", bobs)
 	_, wrong := bob.signIn("portal", "olga", bobs)
@@ -141,6 +159,7 @@ func TestPasskeyOutcomes(t *testing.T) {
 		{auth.PasskeyVerified, in, "accept"},
 		{auth.RoleMissing, roleless, "reject"},
 		{auth.PasskeyWrong, wrong, "reject"},
+		{auth.PasskeyCopied, copied, "reject"},
 	} {
 		m := tt.outcome.Meaning()
 		if tt.got.Verdict != tt.verdict || !strings.HasPrefix(tt.got.Message, m.Person) {

@@ -28,6 +28,7 @@ import (
 	"sallyport/diagnose"
 	"sallyport/factor/oath"
 	"sallyport/factor/password"
+	"sallyport/factor/pin"
 	"sallyport/factor/recovery"
 	"sallyport/factor/webauthn"
 	"sallyport/factor/webauthn/webauthntest"
@@ -114,6 +115,7 @@ func newTown(t testing.TB) *town {
 		&password.Factor{Params: params, Lanes: lanes}, &oath.Factor{Drift: 1}, passkeys, &recovery.Factor{Params: params, Lanes: lanes},
 	}
 	pseudonym := w.store.MAC("names that nobody has")
+	pins := &pin.PINs{Rules: auth.PINRules{MinDigits: 6, Remembered: 5}}
 	parts := auth.Parts{
 		Store: w.store, Factors: factors, Limits: auth.DefaultLimits, Domains: []string{"example.com"}, ChallengeLife: 2 * time.Minute,
 		References: auth.NewReferences([]byte("a key for tests")),
@@ -121,13 +123,13 @@ func newTown(t testing.TB) *town {
 			sum := pseudonym([]byte(name))
 			return "?" + hex.EncodeToString(sum[:8])
 		},
-		CacheKey: w.store.MAC("cache keys"), Stopwatch: w.time, Log: log,
+		CacheKey: w.store.MAC("cache keys"), Stopwatch: w.time, Log: log, PINs: pins,
 	}
 	feed := &admin.Feed{}
 	parts.Observe = feed.Observe
 	w.engine = auth.NewEngine(parts)
 	adm := &admin.Admin{
-		Store: w.store, Factors: factors, Limits: parts.Limits, Domains: parts.Domains, Issuer: "Sallyport", References: parts.References,
+		Store: w.store, Factors: factors, PINs: pins, Limits: parts.Limits, Domains: parts.Domains, Issuer: "Sallyport", References: parts.References,
 		Pseudonym: parts.Pseudonym, Attribute: func(auth.ReplyAttribute) error { return nil }, Explain: w.engine.Explain, Now: w.time,
 		Passkeys: &admin.Passkeys{CreationOptions: passkeys.CreationOptions}, SelfBypass: 5 * time.Minute, ExplainUnder: w.engine.ExplainUnder,
 	}

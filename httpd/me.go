@@ -24,7 +24,7 @@ type SessionBegun struct {
 // An EnrolmentConfirmed shows that a new authenticator works.
 type EnrolmentConfirmed struct {
 	Ceremony     string          `json:"ceremony" minLength:"1" maxLength:"200"`
-	Code         string          `json:"code,omitempty" maxLength:"64" doc:"Of an app or token"`
+	Code         string          `json:"code,omitempty" maxLength:"64" doc:"Of an app or token; followed by the PIN if that is what is new"`
 	SecondCode   string          `json:"second_code,omitempty" maxLength:"64" doc:"Of a token: the one that it showed next"`
 	Registration json.RawMessage `json:"registration,omitempty" doc:"Of a passkey: RegistrationResponseJSON"`
 }
@@ -112,6 +112,13 @@ func meOperations() []apiOperation {
 			return &struct{ Body FreshRecoveryCodes }{FreshRecoveryCodes{codes}}, nil
 		}),
 		operate(operation{
+			ID: "me.pin-remove", Method: "DELETE", Path: "/v1/me/pin", Summary: "Do without a PIN", Tag: tagMe,
+			Detail:   "Codes stand by themselves again. All other sessions end. A PIN is set, or changed, by an enrolment of the kind pin.",
+			Audience: person, Permission: writeSelf, StepUp: true,
+		}, func(ctx context.Context, c *caller, _ *struct{}) (*struct{}, error) {
+			return nil, c.site.Admin.RemoveOwnPIN(ctx, c.person)
+		}),
+		operate(operation{
 			ID: "me.password", Method: "PUT", Path: "/v1/me/password", Summary: "Set one's password", Tag: tagMe,
 			Detail:   "All other sessions end. By an invitation it can be set only if there is none.",
 			Audience: person, Permission: enrolSelf, StepUp: true, Enrolling: true, Body: meBody,
@@ -186,9 +193,10 @@ type NoInput struct {
 
 // An OwnEnrolment says what a person wants to enrol.
 type OwnEnrolment struct {
-	Kind   string `json:"kind" enum:"oath,passkey,token"`
+	Kind   string `json:"kind" enum:"oath,passkey,token,pin"`
 	Label  string `json:"label,omitempty" maxLength:"256" doc:"What its owner calls it"`
 	Serial string `json:"serial,omitempty" maxLength:"100" doc:"Of a token: the number on its back"`
+	PIN    string `json:"pin,omitempty" maxLength:"64" doc:"Its digits, to be typed after codes from now on; it takes the place of the one before"`
 }
 
 func redeem(ctx context.Context, c *caller, in *struct{ Body InvitationShown }) (*struct{ Body SessionBegun }, error) {

@@ -8,6 +8,7 @@ import (
 	"sallyport/config"
 	"sallyport/factor/oath"
 	"sallyport/factor/password"
+	"sallyport/factor/pin"
 	"sallyport/factor/recovery"
 	"sallyport/factor/webauthn"
 	"sallyport/kdf"
@@ -35,4 +36,15 @@ func factors(cfg config.Config, passkeys *webauthn.Factor) ([]auth.Factor, error
 		passkeys,
 		&recovery.Factor{Params: params, Lanes: lanes},
 	}, nil
+}
+
+// pins judges PINs by the rules that are set.
+func pins(cfg config.Config) (*pin.PINs, error) {
+	p := &pin.PINs{Rules: auth.PINRules{
+		MinDigits: cfg.PIN.MinDigits, Remembered: cfg.PIN.Remembered, MaxAge: time.Duration(cfg.PIN.MaxAgeDays) * 24 * time.Hour,
+	}}
+	if err := p.Check(); err != nil {
+		return nil, fmt.Errorf("server: pin cannot be used: %w", err)
+	}
+	return p, nil
 }

@@ -16,7 +16,7 @@ import (
 // password.
 func (s *Server) openPostgres(ctx context.Context, url string, kek seal.KEK, stopAt int) (Store, error) {
 	return opened(store.OpenPostgres(ctx, store.PostgresOptions{
-		URL: url, Dir: s.cfg.Data, KEK: kek, Log: s.log, Node: s.node, Version: version(), StopAt: stopAt, Now: time.Now,
+		URL: url, Dir: s.cfg.Data, KEK: kek, Log: s.log, Node: s.node, Version: Version(), StopAt: stopAt, Now: time.Now,
 	}))
 }
 
@@ -40,7 +40,7 @@ func Migrate(ctx context.Context, cfg config.Config, log *slog.Logger, tell func
 	if err != nil {
 		return err
 	}
-	to := store.PostgresOptions{URL: url, Dir: cfg.Data, KEK: kek, Log: log, Node: node, Version: version(), Now: time.Now}
+	to := store.PostgresOptions{URL: url, Dir: cfg.Data, KEK: kek, Log: log, Node: node, Version: Version(), Now: time.Now}
 	if err := store.Migrate(ctx, cfg.Data, to, tell); err != nil {
 		return fmt.Errorf("server: %w", err)
 	}

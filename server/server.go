@@ -130,10 +130,15 @@ func (s *Server) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	pins, err := pins(s.cfg)
+	if err != nil {
+		return err
+	}
 	pseudonym := s.Store.MAC("names that nobody has")
 	parts := auth.Parts{
 		Store:   s.Store,
 		Factors: verifiers,
+		PINs:    pins,
 		Limits: auth.Limits{
 			Know: auth.Limit{Free: s.cfg.Throttle.Password.Free, Stop: s.cfg.Throttle.Password.Stop},
 			Have: auth.Limit{Free: s.cfg.Throttle.SecondFactor.Free, Stop: s.cfg.Throttle.SecondFactor.Stop},
@@ -161,7 +166,7 @@ func (s *Server) assemble(ctx context.Context) error {
 	}
 	s.Engine = auth.NewEngine(parts)
 	s.Admin = &admin.Admin{
-		Store: s.Store, Factors: parts.Factors, Limits: parts.Limits, Domains: parts.Domains, Issuer: s.cfg.Issuer,
+		Store: s.Store, Factors: parts.Factors, PINs: pins, Limits: parts.Limits, Domains: parts.Domains, Issuer: s.cfg.Issuer,
 		References: parts.References, Pseudonym: parts.Pseudonym, Attribute: radiusd.CheckAttribute, Explain: s.Engine.Explain, Now: time.Now,
 		Passkeys: &admin.Passkeys{CreationOptions: s.passkeys.CreationOptions}, SelfBypass: time.Duration(s.cfg.Portal.BypassSeconds) * time.Second,
 		ExplainUnder: s.Engine.ExplainUnder, LateExports: s.lateExports, Certificates: s.certificates, Configuration: s.configuration,

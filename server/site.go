@@ -48,7 +48,7 @@ func (s *Server) openSite() error {
 	site := &httpd.Site{
 		Admin: s.Admin, Decide: s.Engine.Decide, Passkey: s.passkeys.RequestOptions, Keyed: s.Store.MAC("requests over HTTPS"),
 		URL: address, Proxies: s.cfg.ProxyPrefixes(), Secure: s.cfg.HTTPS.Certificate != "", Pages: web.Pages(),
-		Issuer: s.cfg.Issuer, Version: version(),
+		Issuer: s.cfg.Issuer, Version: Version(),
 		Health: s.health, Auditing: s.auditing(), Feed: s.feed, Log: s.log, Now: time.Now,
 		DiagnosisPage: func(w io.Writer, r *diagnose.Report) error { return report.HTML(w, r, report.Options{}) },
 	}

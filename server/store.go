@@ -1,12 +1,10 @@
 package server
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"runtime/debug"
 	"time"
 
 	"sallyport/admin"
@@ -39,7 +37,7 @@ func (s *Server) openDatabase(ctx context.Context, kek seal.KEK) (Store, error) 
 	stopAt := min(s.cfg.Throttle.Password.Stop, s.cfg.Throttle.SecondFactor.Stop)
 	if s.cfg.Database == "" {
 		return opened(store.Open(ctx, store.Options{
-			Dir: s.cfg.Data, KEK: kek, Log: s.log, StopAt: stopAt, Node: s.node, Version: version(), Now: time.Now,
+			Dir: s.cfg.Data, KEK: kek, Log: s.log, StopAt: stopAt, Node: s.node, Version: Version(), Now: time.Now,
 		}))
 	}
 	url, err := s.cfg.DatabaseWithPassword()
@@ -55,14 +53,6 @@ func opened[S Store](s S, err error) (Store, error) {
 		return nil, err
 	}
 	return s, nil
-}
-
-// version is the version of the program for the list of nodes.
-func version() string {
-	if b, ok := debug.ReadBuildInfo(); ok {
-		return cmp.Or(b.Main.Version, "unknown")
-	}
-	return "unknown"
 }
 
 // openStore reads the key and opens the store with it.

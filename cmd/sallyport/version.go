@@ -6,11 +6,9 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
-)
 
-// version is the release, set when the program is linked
-// (-ldflags "-X main.version=1.2.3").
-var version = ""
+	"sallyport/server"
+)
 
 type versionView struct {
 	Version  string `json:"version"`
@@ -27,7 +25,7 @@ func (a *app) versionCommand() *cobra.Command {
 		Args:  takes(),
 	}
 	c.RunE = func(*cobra.Command, []string) error {
-		v := versionView{Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+		v := versionView{Version: server.Version(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 		if info, ok := debug.ReadBuildInfo(); ok {
 			for _, s := range info.Settings {
 				switch s.Key {
@@ -37,9 +35,6 @@ func (a *app) versionCommand() *cobra.Command {
 					v.Modified = s.Value == "true"
 				}
 			}
-		}
-		if v.Version == "" {
-			v.Version = "devel"
 		}
 		if a.json {
 			return a.printJSON(v)

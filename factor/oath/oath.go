@@ -37,11 +37,12 @@ const (
 // Info implements auth.Factor.
 func (f *Factor) Info() auth.Info {
 	return auth.Info{
-		Name:     "oath",
-		Title:    "Authenticator app or token",
-		Category: auth.Have,
-		Verified: auth.OATHCodeVerified,
-		Prompt:   "Enter the code from your authenticator app or token.",
+		Name:      "oath",
+		Title:     "Authenticator app or token",
+		Category:  auth.Have,
+		Verified:  auth.OATHCodeVerified,
+		Prompt:    "Enter the code from your authenticator app or token.",
+		PINPrompt: "Enter the code from your authenticator app or token, and your PIN right after it.",
 	}
 }
 

@@ -46,6 +46,7 @@ func (f *Factor) Info() auth.Info {
 		Category: auth.Have,
 		Verified: auth.RecoveryCodeVerified,
 		Prompt:   "Enter one of your recovery codes.",
+		StandIn:  true,
 	}
 }
 

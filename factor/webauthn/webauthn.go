@@ -189,7 +189,7 @@ func (f *Factor) Verify(ctx context.Context, a auth.Authenticator, at auth.Attem
 	case count == 0 && a.Mark <= 0:
 		count = a.Mark // it does not count
 	case count <= a.Mark:
-		return wrong, nil
+		return auth.Mismatched(auth.PasskeyCopied), nil
 	}
 	if flags == s.Flags {
 		return auth.Matched(count), nil

@@ -1176,6 +1176,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/me/pin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Do without a PIN
+         * @description Codes stand by themselves again. All other sessions end. A PIN is set, or changed, by an enrolment of the kind pin.
+         */
+        delete: operations["me.pin-remove"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/me/recovery-codes": {
         parameters: {
             query?: never;
@@ -1991,7 +2011,7 @@ export interface components {
         };
         EnrolmentConfirmed: {
             ceremony: string;
-            /** @description Of an app or token */
+            /** @description Of an app or token; followed by the PIN if that is what is new */
             code?: string;
             /** @description Of a passkey: RegistrationResponseJSON */
             registration?: unknown;
@@ -2553,6 +2573,7 @@ export interface components {
             has_recovery_codes: boolean;
             may_bypass: boolean;
             name: string;
+            pin?: components["schemas"]["PINView"];
             /** Format: int64 */
             recovery_codes_left?: number;
             replacing?: boolean;
@@ -2661,14 +2682,28 @@ export interface components {
         };
         OwnEnrolment: {
             /** @enum {string} */
-            kind: "oath" | "passkey" | "token";
+            kind: "oath" | "passkey" | "token" | "pin";
             /** @description What its owner calls it */
             label?: string;
+            /** @description Its digits, to be typed after codes from now on; it takes the place of the one before */
+            pin?: string;
             /** @description Of a token: the number on its back */
             serial?: string;
         };
         OwnPasswordChange: {
             password: string;
+        };
+        PINView: {
+            /** Format: date-time */
+            expires?: string;
+            /** Format: int64 */
+            max_digits: number;
+            /** Format: int64 */
+            min_digits: number;
+            /** Format: int64 */
+            remembered: number;
+            /** Format: date-time */
+            set?: string;
         };
         PasswordSet: {
             password?: string;
@@ -5785,6 +5820,33 @@ export interface operations {
                 "application/json": components["schemas"]["OwnPasswordChange"];
             };
         };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "me.pin-remove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
         responses: {
             /** @description No Content */
             204: {
