@@ -30,7 +30,7 @@ demo: program ## show the main job: five logins over RADIUS and why each ended a
 	@$(GO) run ./cmd/demo $(BIN)
 
 test: peers pages check program ## run every test, with the race detector, against real peers
-	CGO_ENABLED=1 $(GO) test -race -timeout 25m ./...
+	CGO_ENABLED=1 $(GO) test -race -p 3 -timeout 28m ./store ./e2e ./httpd ./...
 	@./.ci/pages test
 
 check: ## vet, format and lint; silent if all is well

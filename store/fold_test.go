@@ -26,10 +26,7 @@ func TestFoldUnderLoad(t *testing.T) {
 	r := newRig(t, Options{})
 	s := r.store
 	const accounts = 50
-	total := 2*foldSoon + segment/2
-	if testing.Short() {
-		total = foldSoon + segment/2
-	}
+	const total = foldSoon + segment/2
 	addAccounts(t, s, accounts)
 	events := make([]auth.Event, total) // by number
 	highest := make([]int64, accounts)

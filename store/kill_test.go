@@ -20,7 +20,7 @@ import (
 	"sallyport/store/pgtest"
 )
 
-// TestMain lets the test binary be the process that TestKill kills.
+// TestMain lets the test binary be the process that TestCampaignKill kills.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("STORE_TEST_VICTIM"); dir != "" {
 		victim(dir, os.Getenv("STORE_TEST_KEK"))
@@ -72,13 +72,17 @@ func victim(dir, key string) {
 	wg.Wait()
 }
 
-// TestKill kills a process that commits, again and again, and checks that
+// full reports whether campaigns run at their full length (make campaign), and
+// not at that of every other run.
+func full() bool { return os.Getenv("SALLYPORT_CAMPAIGN") == "full" }
+
+// TestCampaignKill kills a process that commits, again and again, and checks that
 // every acknowledged login is there with its event, its spent step and its
 // count, that numbers stay dense, and that nothing is spent twice.
-func TestKill(t *testing.T) {
-	rounds := 20
-	if testing.Short() {
-		rounds = 3
+func TestCampaignKill(t *testing.T) {
+	rounds := 6
+	if full() {
+		rounds = 40
 	}
 	dir := filepath.Join(t.TempDir(), "data")
 	key := filepath.Join(t.TempDir(), "seal.key")

@@ -234,10 +234,7 @@ func checkSearch(t *rapid.T, s authtest.FullStore, q admin.EventSearch, all []au
 // TestSearchEvents compares searches with a plain look at all events, in a record
 // of several segments.
 func TestSearchEvents(t *testing.T) {
-	n := 2*segment + 3000
-	if testing.Short() {
-		n = segment + 1000
-	}
+	const n = segment + 3000
 	onBoth(t, func(t *testing.T, s authtest.FullStore, reopen func() authtest.FullStore) {
 		all := record(t, s, 0, n)
 		check := func() {
