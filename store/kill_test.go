@@ -80,9 +80,9 @@ func full() bool { return os.Getenv("SALLYPORT_CAMPAIGN") == "full" }
 // every acknowledged login is there with its event, its spent step and its
 // count, that numbers stay dense, and that nothing is spent twice.
 func TestCampaignKill(t *testing.T) {
-	rounds := 6
+	rounds, most := 6, 600 // kills, and acknowledged logins before each
 	if full() {
-		rounds = 40
+		rounds, most = 40, 3000
 	}
 	dir := filepath.Join(t.TempDir(), "data")
 	key := filepath.Join(t.TempDir(), "seal.key")
@@ -118,7 +118,7 @@ func TestCampaignKill(t *testing.T) {
 		}
 		// After the first word it lives on for a random number of lines.
 		lines := bufio.NewScanner(out)
-		left := 1 + rand.IntN(3000)
+		left := 1 + rand.IntN(most)
 		killed := false
 		deadline := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
 		for lines.Scan() {
