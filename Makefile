@@ -44,6 +44,7 @@ fuzz: ## run every fuzz target for FUZZTIME (10m)
 
 campaign: peers build ## the long campaigns in full: kills, races, guesses
 	CGO_ENABLED=1 SALLYPORT_CAMPAIGN=full $(GO) test -race -timeout 3h -count 1 -v -run 'Campaign' ./...
+	CGO_ENABLED=1 SALLYPORT_CAMPAIGN=full $(GO) test -race -timeout 3h -count 1 -v -run '^(TestStore|TestPostgres)$$/./other_names' ./store
 
 peers: ## install the real peers that tests talk to (Debian, root)
 	@./.ci/peers $(PEERS)

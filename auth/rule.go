@@ -31,7 +31,7 @@ type Match struct {
 // Then is what a rule says.
 type Then struct {
 	Need       Need       `json:"need,omitempty"`
-	Methods    []string   `json:"methods,omitempty"` // the factors that may complete the login, in the order in which they are asked for; empty means all, in the usual order
+	Methods    []string   `json:"methods,omitempty"` // the factors that may complete the login, in the order in which people are asked who prefer none of them; empty means all, in the usual order
 	Unenrolled Unenrolled `json:"unenrolled,omitempty"`
 	// ChallengeLife is how long a challenge can be answered, 0 for the usual.
 	ChallengeLife time.Duration `json:"challenge_life_ns,omitempty"`

@@ -34,7 +34,7 @@ func (f *ruleFlags) on(c *cobra.Command) {
 	c.Flags().StringArrayVar(&f.holding, "holding", nil, "only accounts that hold an authenticator of this `factor`; may be repeated")
 	c.Flags().StringArrayVar(&f.times, "time", nil, "only at these `hours`, \"mon-fri 08:00-18:00 Europe/Berlin\"; may be repeated")
 	c.Flags().StringVar(&f.need, "need", "both", "both factors, primary for the first alone, or refuse")
-	c.Flags().StringArrayVar(&f.methods, "method", nil, "`factor` that may complete the login; may be repeated, and is asked for in that order (default: all)")
+	c.Flags().StringArrayVar(&f.methods, "method", nil, "`factor` that may complete the login; may be repeated; who prefers none of them is asked in that order (default: all)")
 	c.Flags().StringVar(&f.unenrolled, "unenrolled", "refuse", "what people without a second factor meet: refuse, pass (the first factor alone), or enrol (refused, and told to enrol)")
 	c.Flags().IntVar(&f.challenge, "challenge-seconds", 0, "how long a challenge can be answered, 30 to 600; 0 for the server's")
 	c.Flags().IntVar(&f.wait, "wait-seconds", 0, "how long a second request waits for the open login that it joins, 1 to 300; 0 for as long as its client can")
