@@ -33,6 +33,7 @@ var floors = []struct {
 		"evtx":     "reads Windows event logs; does not understand the events",
 		"winreg":   "reads registry exports and hives; judges nothing",
 		"web":      "holds the pages for browsers; serves nothing",
+		"phrase":   "says sentences in another language; composes none",
 
 		"evtx/evtxtest": "writes Windows event logs; only tests import it",
 	}},

@@ -98,12 +98,12 @@ func TestCrashAtEachPointOfEnrolment(t *testing.T) {
 			s.no(err)
 		}, app, []string{"password oath recovery", "password recovery oath"}},
 		{"a PIN", nil, pin("2704"), []string{"password oath recovery", "password oath recovery pin"}},
-		{"another PIN", func(s *scene) { s.house.pin(s.p, s.key, "2704") }, pin("2815"), []string{"password oath recovery pin"}},
+		{"another PIN", func(s *scene) { s.pin(s.p, s.key, "2704") }, pin("2815"), []string{"password oath recovery pin"}},
 		{"new recovery codes", nil, func(s scene) error {
 			_, err := s.OwnRecoveryCodes(t.Context(), s.p)
 			return err
 		}, []string{"password oath recovery"}},
-		{"one of two apps removed", func(s *scene) { s.house.app(s.p, "tablet") }, func(s scene) error {
+		{"one of two apps removed", func(s *scene) { s.app(s.p, "tablet") }, func(s scene) error {
 			return s.RemoveOwnAuthenticator(t.Context(), s.p, s.id)
 		}, []string{"password oath recovery oath", "password recovery oath"}},
 		{"the last app revoked", nil, func(s scene) error {

@@ -182,7 +182,10 @@ func answer(x *auth.Explanation, c *auth.Client) string {
 			m := obstacle(x).Meaning()
 			return fmt.Sprintf("%s, and refused whatever they answer (%d %s).", asked, m.Outcome, m.Label)
 		}
-		return asked + " (" + strings.Join(x.Methods, " or ") + ")."
+		if c.Password == auth.PasswordNone {
+			return fmt.Sprintf("The person is asked for a second factor (%s).", strings.Join(x.Methods, ", "))
+		}
+		return fmt.Sprintf("After the right password the person is asked for a second factor (%s).", strings.Join(x.Methods, ", "))
 	case auth.Reject, auth.Unavailable, auth.Ignore:
 	}
 	if codeAlong(x) {
@@ -190,7 +193,7 @@ func answer(x *auth.Explanation, c *auth.Client) string {
 		if c.Password == auth.PasswordNone {
 			field = "in the password field"
 		}
-		return fmt.Sprintf("The person is let in if the right code comes along %s (%s); without one they are refused (%d %s).", field, strings.Join(x.Methods, " or "), x.Outcome, m.Label)
+		return fmt.Sprintf("The person is let in if the right code comes along %s (%s); without one they are refused (%d %s).", field, strings.Join(x.Methods, ", "), x.Outcome, m.Label)
 	}
 	return fmt.Sprintf("The person is refused (%d %s).", x.Outcome, m.Label)
 }

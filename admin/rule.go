@@ -536,17 +536,24 @@ func ruleText(r *auth.Rule) string {
 // matchText says which logins a rule is about.
 func matchText(m *auth.Match) string {
 	var parts []string
-	add := func(what string, names []string) {
-		if len(names) > 0 {
-			parts = append(parts, what+" "+strings.Join(names, " or "))
-		}
+	if len(m.Applications) > 0 {
+		parts = append(parts, "application "+strings.Join(m.Applications, ","))
 	}
-	add("application", m.Applications)
-	add("client", m.Clients)
-	add("group", m.Groups)
-	add("from", texts(m.Sources))
-	add("holding", m.Methods)
-	add("at", texts(m.Times))
+	if len(m.Clients) > 0 {
+		parts = append(parts, "client "+strings.Join(m.Clients, ","))
+	}
+	if len(m.Groups) > 0 {
+		parts = append(parts, "group "+strings.Join(m.Groups, ","))
+	}
+	if len(m.Sources) > 0 {
+		parts = append(parts, "from "+strings.Join(texts(m.Sources), ","))
+	}
+	if len(m.Methods) > 0 {
+		parts = append(parts, "holding "+strings.Join(m.Methods, ","))
+	}
+	if len(m.Times) > 0 {
+		parts = append(parts, "in the hours "+strings.Join(texts(m.Times), ","))
+	}
 	if len(parts) == 0 {
 		return "every login"
 	}
@@ -557,7 +564,7 @@ func matchText(m *auth.Match) string {
 func thenText(t *auth.Then) string {
 	text := "need " + needWord(t.Need)
 	if len(t.Methods) > 0 {
-		text += ", by " + strings.Join(t.Methods, " then ")
+		text += ", by " + strings.Join(t.Methods, ",")
 	}
 	if t.Need != auth.NeedPrimary && t.Need != auth.NeedRefuse {
 		text += ", unenrolled " + unenrolledWord(t.Unenrolled)

@@ -21,6 +21,7 @@ import (
 
 	"sallyport/admin"
 	"sallyport/auth"
+	"sallyport/phrase"
 )
 
 // An operation is what the API's table says of one thing that can be asked for.
@@ -72,6 +73,7 @@ type caller struct {
 	key    admin.KeyHolder // of everybody with an API key
 	source netip.AddrPort  // the browser's, if a reverse proxy of ours says so
 	accept string          // Accept, which the request no longer has
+	book   *phrase.Book    // says the answer's sentences; nil for English
 }
 
 type callerKey struct{}
@@ -187,7 +189,7 @@ func (s *Site) newAPI(mux *http.ServeMux, operations []apiOperation) (*huma.Open
 		Formats:                      map[string]huma.Format{jsonMedia: strictJSON, "json": strictJSON},
 		DefaultFormat:                jsonMedia,
 		RejectUnknownQueryParameters: true,
-		Transformers:                 []huma.Transformer{ourProblems},
+		Transformers:                 []huma.Transformer{ourProblems, inTheirWords},
 	}
 	api := humago.New(mux, config)
 	problems := api.OpenAPI().Components.Schemas.Schema(problemType, true, "Problem")
@@ -229,6 +231,7 @@ func (s *Site) newAPI(mux *http.ServeMux, operations []apiOperation) (*huma.Open
 
 // describe answers with the description of the API.
 func describe(_ context.Context, c *caller, _ *struct{}) (*Described, error) {
+	c.w.Header().Set("Content-Language", "en")
 	return &Described{describedMedia, c.site.described}, nil
 }
 
@@ -260,7 +263,7 @@ func (o *operation) security() []map[string][]string {
 func (s *Site) gate(o *operation) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		r, w := humago.Unwrap(ctx)
-		c := &caller{site: s, operation: o, request: r, w: w, source: s.source(r), accept: r.Header.Get("Accept")}
+		c := &caller{site: s, operation: o, request: r, w: w, source: s.source(r), accept: r.Header.Get("Accept"), book: speak(w, r)}
 		if err := s.admit(c); err != nil {
 			s.refuse(w, r, err)
 			return
@@ -482,7 +485,7 @@ func (s *Site) serveAPI(mux *http.ServeMux, w http.ResponseWriter, r *http.Reque
 	w.Header().Set("Allow", strings.Join(names, ", "))
 	s.refuse(w, r, &Problem{
 		Type: "/problems/method", Title: "Wrong method", Status: http.StatusMethodNotAllowed,
-		Detail: fmt.Sprintf("%s is not answered here", r.Method), Hint: "use " + strings.Join(names, " or "),
+		Detail: fmt.Sprintf("%s is not answered here", r.Method), Hint: "what is answered here: " + strings.Join(names, ", "),
 	})
 }
 

@@ -133,7 +133,7 @@ func wholeEscapes(b []byte) error {
 // A FieldError says what is wrong with one part of a request.
 type FieldError struct {
 	Location string `json:"location" doc:"Where: body.name, query.limit, path.name"`
-	Message  string `json:"message"`
+	Message  string `json:"message" prose:"true"`
 }
 
 var problemType = reflect.TypeFor[Problem]()

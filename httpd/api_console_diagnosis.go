@@ -216,6 +216,7 @@ func (c *caller) sendDiagnosis(r *diagnose.Report, format string) {
 	}
 	h := c.w.Header()
 	h.Set("Content-Type", htmlMedia+"; charset=utf-8")
+	h.Set("Content-Language", "en")
 	h.Set("Content-Disposition", `attachment; filename="diagnosis.html"`)
 	c.w.WriteHeader(http.StatusOK)
 	if err := c.site.DiagnosisPage(c.w, r); err != nil {

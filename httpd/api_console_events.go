@@ -40,16 +40,16 @@ func (f *EventFields) query() admin.EventQuery {
 type OutcomeView struct {
 	Outcome       string `json:"outcome" doc:"The stable name"`
 	Code          int    `json:"code"`
-	Label         string `json:"label"`
+	Label         string `json:"label" prose:"true"`
 	Verdict       string `json:"verdict"`
 	Stage         string `json:"stage"`
 	Method        string `json:"method"`
 	AtFault       bool   `json:"at_fault"`
 	Foreign       bool   `json:"foreign" doc:"Only other products decide so; it is there so that their logs can be read"`
-	Person        string `json:"person"`
-	HelpDesk      string `json:"help_desk"`
-	Administrator string `json:"administrator"`
-	Remedy        string `json:"remedy"`
+	Person        string `json:"person" prose:"true"`
+	HelpDesk      string `json:"help_desk" prose:"true"`
+	Administrator string `json:"administrator" prose:"true"`
+	Remedy        string `json:"remedy" prose:"true"`
 }
 
 func eventOperations() []apiOperation {
@@ -242,7 +242,7 @@ func (l *liveLog) send() error {
 		text += "event: gap\ndata: " + string(b) + "\n\n"
 	}
 	if len(events) > 0 {
-		b, err := json.Marshal(events) // no line breaks, as the format asks
+		b, err := json.Marshal(inWords(events, l.c.book)) // no line breaks, as the format asks
 		if err != nil {
 			return fmt.Errorf("httpd: encode events: %w", err)
 		}

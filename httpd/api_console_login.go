@@ -22,7 +22,7 @@ type LoginTest struct {
 // A LoginTested is what came of it.
 type LoginTested struct {
 	Verdict    string         `json:"verdict" enum:"accept,challenge,reject,unavailable,ignore"`
-	Message    string         `json:"message" doc:"What the person would read"`
+	Message    string         `json:"message" doc:"What the person would read" prose:"true"`
 	Reference  string         `json:"reference,omitempty"`
 	State      string         `json:"state,omitempty" doc:"Of a challenge: give it back with the code"`
 	Attributes []string       `json:"attributes" doc:"Of the reply of an accept, each NAME=VALUE"`

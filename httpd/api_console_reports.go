@@ -67,7 +67,7 @@ func showReport(ctx context.Context, c *caller, in *ReportFields) (*ReportAnswer
 func (c *caller) sendJSON(v any) {
 	c.w.Header().Set("Content-Type", jsonMedia)
 	c.w.WriteHeader(http.StatusOK)
-	if err := strictJSON.Marshal(c.w, v); err != nil {
+	if err := strictJSON.Marshal(c.w, inWords(v, c.book)); err != nil {
 		c.cut("send an answer", err)
 	}
 }
@@ -95,7 +95,8 @@ func (c *caller) sendCSV(ctx context.Context, q admin.ReportQuery, r admin.Repor
 		if err := control.SetWriteDeadline(time.Now().Add(time.Minute)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 			c.cut("limit the time for a reader", err)
 		}
-		if err := r.WriteCSV(c.w, head); err != nil {
+		said := inWords(r, c.book)
+		if err := said.WriteCSV(c.w, head); err != nil {
 			c.cut("send a report", err)
 		}
 		if rows += len(r.Items); r.Next == "" || rows >= maxCSV {

@@ -60,7 +60,7 @@ type SecretGiven struct {
 // A FactorView is a factor that this server knows.
 type FactorView struct {
 	Name     string `json:"name"`
-	Title    string `json:"title"`
+	Title    string `json:"title" prose:"true"`
 	Category string `json:"category" enum:"know,have" doc:"A first factor, or a second"`
 	Passkey  bool   `json:"passkey" doc:"Only browsers can bring it"`
 }

@@ -589,7 +589,7 @@ func newLiveServer(t *testing.T, w *town, p pace) *liveServer {
 
 // follow opens the log and returns its lines as they come; the channel is closed
 // when the stream ends.
-func (s *liveServer) follow(t *testing.T, token string) <-chan string {
+func (s *liveServer) follow(t *testing.T, token string, change ...func(*http.Request)) <-chan string {
 	t.Helper()
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // a certificate of the test itself
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+s.address+"/v1/events/stream", nil)
@@ -598,6 +598,9 @@ func (s *liveServer) follow(t *testing.T, token string) <-chan string {
 	}
 	r.Host = "mfa.example.com"
 	r.AddCookie(&http.Cookie{Name: cookieName(auth.ConsoleClient), Value: token})
+	for _, c := range change {
+		c(r)
+	}
 	a, err := client.Do(r)
 	if err != nil {
 		t.Fatal(err)

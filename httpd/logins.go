@@ -43,10 +43,10 @@ type LoginContinuation struct {
 // person they would tell a guesser which names there are.
 type LoginAnswer struct {
 	Verdict    string              `json:"verdict" enum:"accept,challenge,reject" doc:"accept: the person is in. challenge: show the message, ask for a code and continue with the state. reject: show the message."`
-	Message    string              `json:"message" example:"Sign-in failed. Reference 7F3K-92QD." doc:"What the person may read."`
+	Message    string              `json:"message" example:"Sign-in failed. Reference 7F3K-92QD." doc:"What the person may read." prose:"true"`
 	Outcome    string              `json:"outcome" example:"oath-code-incorrect" doc:"The stable name of the outcome. For logs, never for the person."`
 	Code       int                 `json:"code" example:"138" doc:"The number of the outcome."`
-	Label      string              `json:"label" example:"OATH Code Incorrect" doc:"The outcome in reports. For logs, never for the person."`
+	Label      string              `json:"label" example:"OATH Code Incorrect" doc:"The outcome in reports. For logs, never for the person." prose:"true"`
 	Reference  string              `json:"reference,omitempty" example:"7F3K-92QD" doc:"With it the help desk finds this login."`
 	State      string              `json:"state,omitempty" example:"9u3cU0nH0bq4fR7dXqjvQg" doc:"With verdict challenge: what to bring back with the answer."`
 	Account    string              `json:"account,omitempty" example:"alice" doc:"With verdict accept: the canonical name of the account that was let in. Sign this name in, not the one that was typed: an account has several spellings."`

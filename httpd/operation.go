@@ -85,7 +85,7 @@ type ImportReport struct {
 type BadRow struct {
 	Line   int    `json:"line"`
 	Serial string `json:"serial"`
-	Reason string `json:"reason"`
+	Reason string `json:"reason" prose:"true"`
 }
 
 // A Name names an application or client.

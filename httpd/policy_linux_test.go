@@ -197,7 +197,7 @@ func TestPolicyOperations(t *testing.T) {
 	for action, want := range map[string]string{
 		"client.change":     "nas2: was application vpn, source 192.0.2.2/32, mode append, password verify, origin none, message-authenticator optional, rate 7, Filter-Id=x; is application vpn, source 192.0.2.2/32, mode append, password verify, origin none, rate 7",
 		"rule.add":          "late: place 4: application vpn: need both, unenrolled pass",
-		"rule.change":       "office: was place 2: application vpn, from 192.0.2.0/24, at mon,tue,wed,thu,fri 08:00-18:00 Europe/Berlin: need both, by oath then recovery, unenrolled pass, challenges for 90 s, Filter-Id=a; is named bureau, place 2: application vpn, from 192.0.2.0/24, at mon,tue,wed,thu,fri 08:00-18:00 Europe/Berlin: need both, by oath then recovery, unenrolled pass, challenges for 90 s, Filter-Id=a",
+		"rule.change":       "office: was place 2: application vpn, from 192.0.2.0/24, in the hours mon,tue,wed,thu,fri 08:00-18:00 Europe/Berlin: need both, by oath,recovery, unenrolled pass, challenges for 90 s, Filter-Id=a; is named bureau, place 2: application vpn, from 192.0.2.0/24, in the hours mon,tue,wed,thu,fri 08:00-18:00 Europe/Berlin: need both, by oath,recovery, unenrolled pass, challenges for 90 s, Filter-Id=a",
 		"rule.move":         "admins: was place 4: client nas2, from 10.0.0.0/8: need primary; is place 1: client nas2, from 10.0.0.0/8: need primary",
 		"rule.remove":       "rest: was place 4: every login: need refuse",
 		"trusted-ip.remove": "vpn: was 0.0.0.0/0",

@@ -18,9 +18,9 @@ import (
 // and others; Detail is a sentence for the person who asked.
 type Problem struct {
 	Type   string       `json:"type" doc:"The kind of problem, for programs"`
-	Title  string       `json:"title"`
-	Detail string       `json:"detail" doc:"What happened, for people"`
-	Hint   string       `json:"hint,omitempty" doc:"What to do next"` // what to do next
+	Title  string       `json:"title" prose:"true"`
+	Detail string       `json:"detail" doc:"What happened, for people" prose:"true"`
+	Hint   string       `json:"hint,omitempty" doc:"What to do next" prose:"true"` // what to do next
 	Status int          `json:"status"`
 	Errors []FieldError `json:"errors,omitempty" doc:"What is wrong with which part of the request"`
 	// Verdict is "unavailable" if nobody could be judged.
@@ -149,5 +149,5 @@ func (s *Site) problem(r *http.Request, err error) *Problem {
 
 // refuse sends err as a problem document.
 func (s *Site) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	writeProblem(w, s.problem(r, err))
+	writeProblem(w, inWords(s.problem(r, err), speak(w, r)))
 }

@@ -35,7 +35,7 @@ type SignInAnswer struct {
 // A SignIn says what came of a request to sign in. A refusal is an answer too.
 type SignIn struct {
 	Verdict   string          `json:"verdict" enum:"accept,challenge,reject"`
-	Message   string          `json:"message" doc:"For the person"`
+	Message   string          `json:"message" doc:"For the person" prose:"true"`
 	Reference string          `json:"reference,omitempty" doc:"What to read out to the help desk"`
 	Ask       string          `json:"ask,omitempty" enum:"code,passkey" doc:"What a challenge asks for"`
 	State     string          `json:"state,omitempty" doc:"To bring back with the answer, once"`

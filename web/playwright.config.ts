@@ -6,7 +6,7 @@ export default defineConfig({
   testDir: "e2e",
   outputDir: process.env.SALLYPORT_RESULTS ?? "node_modules/.test-results",
   forbidOnly: true,
-  workers: 1, // one server, one story
+  workers: 2, // the PIN waits for codes most of the time, and the pages are looked at meanwhile
   fullyParallel: false,
   retries: 0,
   timeout: 120_000,
@@ -35,6 +35,8 @@ export default defineConfig({
   },
   projects: [
     { name: "story", testMatch: "story.spec.ts" },
-    { name: "pages", testMatch: ["pages.spec.ts", "tasks.spec.ts", "german.spec.ts"], dependencies: ["story"] },
+    { name: "pin", testMatch: "pin.spec.ts", dependencies: ["story"] },
+    { name: "pages", testMatch: ["pages.spec.ts", "german.spec.ts"], dependencies: ["story"], workers: 1 }, // all by one person
+    { name: "tasks", testMatch: "tasks.spec.ts", dependencies: ["pin", "pages"] }, // locks that person out
   ],
 });

@@ -114,6 +114,17 @@ export function saveStory(s: Story): void {
   writeFileSync(file(), JSON.stringify(s), { mode: 0o600 });
 }
 
+/**
+ * Somebody's passkeys as they were when last used. Each person's are a file, for
+ * specs may run beside each other.
+ */
+function passkeysOf(who: string): Credential[] {
+  const kept = passkeyFile(who);
+  return existsSync(kept) ? (JSON.parse(readFileSync(kept, "utf8")) as Credential[]) : (loadStory().passkeys[who] ?? []);
+}
+
+const passkeyFile = (who: string) => join(server.dir(), `passkeys-${who}.json`);
+
 /** A browser of somebody, with an authenticator that holds their passkeys. */
 export class Visitor {
   readonly context: BrowserContext;
@@ -231,15 +242,13 @@ export const test = base.extend<{ come: Come }>({
   come: async ({ browser }, use) => {
     const here: { v: Visitor; who: string }[] = [];
     await use(async (who = "", options = {}) => {
-      const v = await Visitor.come(browser, options, who === "" ? [] : loadStory().passkeys[who]);
+      const v = await Visitor.come(browser, options, who === "" ? [] : passkeysOf(who));
       here.push({ v, who });
       return v;
     });
     for (const { v, who } of here) {
       if (who !== "") {
-        const story = loadStory();
-        story.passkeys[who] = await v.passkeys();
-        saveStory(story);
+        writeFileSync(passkeyFile(who), JSON.stringify(await v.passkeys()), { mode: 0o600 });
       }
       await v.leave();
     }

@@ -1,6 +1,6 @@
 // The story that every installation lives through: set up, invite, enrol, log
 // in, go wrong, get help, be looked at.
-import { type Browser, expect } from "@playwright/test";
+import { type Browser, expect, type Locator } from "@playwright/test";
 import { App, c, loadStory, logIn, type Story, saveStory, server, settled, t, test, Visitor } from "./kit";
 import { sticksOut } from "./look";
 
@@ -88,18 +88,36 @@ test("the first run: from the printed link to a login that works", async ({ brow
   });
 
   await test.step("a help desk and an auditor are invited and given their roles", async () => {
+    let link = "";
     for (const [name, role] of [
       [names.helpDesk, "help-desk"],
       [names.auditor, "auditor"],
     ] as const) {
-      await addPerson(v, name);
-      await giveRole(v, name, role); // first: an invitation is for the role that its account has when it is made
-      const link = await invite(v, name);
+      // The role comes first: an invitation is for the role that its account has when it is made.
+      if (name === names.helpDesk) {
+        link = await addWithRole(v, name, role);
+      } else {
+        await addPerson(v, name);
+        await giveRole(v, name, role);
+        link = await invite(v, name);
+      }
       const colleague = await Visitor.come(browser);
       await enrolWithPasskey(colleague, link, name);
       story.passkeys[name] = await colleague.passkeys();
       await colleague.leave();
     }
+  });
+
+  await test.step("the owner adds an app beside the passkey, at the portal", async () => {
+    await v.signInToPortal(names.owner);
+    await page.goto("/portal/add");
+    await page.getByRole("button", { name: t("enrol.choose.oath.title") }).click();
+    await page.getByRole("button", { name: t("enrol.oath.cannotScan") }).click();
+    const secret = page.locator(".sp-secret code");
+    await expect(secret).toBeVisible();
+    await page.getByLabel(t("enrol.oath.code"), { exact: true }).fill(await new App((await secret.textContent()) ?? "").code());
+    await page.getByRole("button", { name: t("enrol.test.do") }).click();
+    await expect(page.getByRole("heading", { name: t("enrol.done.title") })).toBeVisible();
   });
 
   story.passkeys.owner = await v.passkeys();
@@ -245,10 +263,17 @@ test("a passkey that does not check its person opens nothing", async ({ come }) 
   await v.page.getByLabel(t("signin.name"), { exact: true }).fill(names.owner);
   await v.page.getByRole("button", { name: t("signin.withPasskey") }).click();
   await expect(v.page.getByRole("alert").first()).toBeVisible();
-  await v.page.goto("/console");
+  const went: string[] = [];
+  v.page.on("framenavigated", (frame) => went.push(frame.url().replace(server.url(), "")));
+  await v.page.goto("/console/accounts?state=locked");
   await expect(v.page).toHaveURL(/\/sign-in\?/);
   await expect(v.page.getByRole("button", { name: t("signin.withPasskey") })).toBeVisible();
-  await v.page.waitForLoadState("networkidle"); // the console's frame and its router both lead here
+  await v.page.waitForLoadState("networkidle");
+  const back = encodeURIComponent("/console/accounts?state=locked");
+  expect([...new Set(went)], "one step to the sign-in page, which knows the way back").toEqual([
+    "/console/accounts?state=locked",
+    `/sign-in?client=console&to=${back}`,
+  ]);
   expect((await v.call("GET", "/v1/session?client=console")).status).toBe(401);
 });
 
@@ -279,6 +304,8 @@ async function enrolOnPhone(browser: Browser, link: string, story: Story): Promi
   const { page } = v;
   const fits = async (where: string) => expect(await sticksOut(page), where).toEqual([]);
   await redeem(v, link);
+  await expect(page.getByRole("button", { name: t("enrol.choose.oath.title") })).toBeVisible();
+  await page.reload(); // phones let go of pages; this one goes on where it was
   await expect(page.getByRole("button", { name: t("enrol.choose.oath.title") })).toBeVisible();
   await fits("choice");
   await page.getByRole("button", { name: t("enrol.choose.oath.title") }).click();
@@ -333,6 +360,23 @@ async function addPerson(v: Visitor, name: string): Promise<void> {
   await expect(page).toHaveURL(new RegExp(`/console/accounts/${name}$`));
 }
 
+/** Adds a person with a role in the console, invites them in the same go and returns the link. */
+async function addWithRole(v: Visitor, name: string, role: string): Promise<string> {
+  const { page } = v;
+  await page.goto("/console/accounts/add");
+  await page.getByRole("textbox", { name: c("accounts.name"), exact: true }).fill(name);
+  await page.getByRole("main").getByLabel(c("accounts.role"), { exact: true }).first().click();
+  await page.getByRole("option", { name: c(`role.name.${role}`), exact: true }).click();
+  await page
+    .getByRole("main")
+    .getByRole("button", { name: c("accounts.add"), exact: true })
+    .click();
+  const dialogue = page.getByRole("dialog", { name: c("invite.title", { name }) });
+  await v.proving(dialogue);
+  expect((await v.call("GET", `/v1/accounts/${name}`)).json, "the role is there before the invitation").toMatchObject({ role });
+  return madeInvitation(v, dialogue);
+}
+
 /** Invites a person on their page and returns the link. */
 async function invite(v: Visitor, name: string): Promise<string> {
   const { page } = v;
@@ -342,7 +386,11 @@ async function invite(v: Visitor, name: string): Promise<string> {
     .getByRole("main")
     .getByRole("button", { name: c("account.invite"), exact: true })
     .click();
-  const dialogue = page.getByRole("dialog", { name: c("invite.title", { name }) });
+  return madeInvitation(v, page.getByRole("dialog", { name: c("invite.title", { name }) }));
+}
+
+/** Makes the invitation that a dialogue offers and returns the link. */
+async function madeInvitation(v: Visitor, dialogue: Locator): Promise<string> {
   await dialogue.getByRole("button", { name: c("invite.make") }).click();
   const link = dialogue.locator(".sp-secret code");
   await v.proving(link);

@@ -35,6 +35,19 @@ test("five tasks, three clicks each", async ({ come }) => {
     await expect(page.getByText(c("trace.timeline"), { exact: true }).first()).toBeVisible();
     await expect(page.getByText(story.reference).first()).toBeVisible();
     expect(hand.clicks).toBeLessThanOrEqual(most);
+
+    // What the log is filtered by stands there as people say it; the address keeps the stable name.
+    const { json } = await v.call("GET", `/v1/events/${story.reference}`);
+    const { outcome, label } = json as { outcome: string; label: string };
+    await page.goto(`/console/sign-ins?outcome=${outcome}`);
+    await settled(page);
+    await expect(
+      main
+        .getByRole("list", { name: c("log.active") })
+        .getByRole("listitem")
+        .first(),
+    ).toHaveText(`${c("filter.outcome")} ${label}`);
+    await expect(page).toHaveURL(new RegExp(`outcome=${outcome}$`));
   });
 
   await test.step("unlock somebody", async () => {
@@ -58,7 +71,11 @@ test("five tasks, three clicks each", async ({ come }) => {
   await test.step("a new phone", async () => {
     const hand = await atDashboard(v);
     await hand.click(main.getByRole("link", { name: c("task.phone"), exact: true }));
-    await main.getByRole("searchbox", { name: c("accounts.search") }).fill(story.person.name); // "/" or Tab leads there
+    await expect(main.getByRole("searchbox", { name: c("accounts.search") })).toBeFocused();
+    await expect(main.getByRole("status").filter({ hasText: c("accounts.title") }), "and the page is announced all the same").toHaveCount(
+      1,
+    );
+    await page.keyboard.type(story.person.name);
     await expect(main.getByRole("row").filter({ has: page.getByRole("link") })).toHaveCount(1);
     await hand.click(main.getByRole("row").getByRole("link", { name: story.person.name }));
     await hand.click(main.getByRole("button", { name: c("account.new_phone"), exact: true }));

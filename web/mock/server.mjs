@@ -20,6 +20,9 @@ const permissions = [
   "login.test",
   "system.read",
 ];
+function pinEnd(how) {
+  return { set: { expires: ago(-60 * 24 * 40) }, ending: { expires: ago(-60 * 24 * 9) }, expired: { expires: ago(60 * 24 * 2) } }[how];
+}
 const world = {
   needsSetUp: process.env.SETUP === "1",
   signedIn: { portal: process.env.SIGNED_IN !== "0", console: process.env.CONSOLE === "1" },
@@ -27,6 +30,8 @@ const world = {
   applications: [],
   clients: [],
   people: 1,
+  // PIN=set has one, PIN=ending and PIN=expired one that must be changed, PIN=never one that need not be.
+  pin: process.env.PIN ? { digits: "270418", set: ago(60 * 24 * 80), ...pinEnd(process.env.PIN) } : undefined,
   authenticators: [
     { id: "a1", account: "alice", factor: "oath", label: "Phone", used: true, used_at: ago(42), default: true, created: ago(60 * 24 * 96) },
     { id: "a2", account: "alice", factor: "webauthn", label: "Laptop", used: true, used_at: ago(60 * 26), created: ago(60 * 24 * 31) },
@@ -118,6 +123,20 @@ const options = {
   timeout: 60000,
 };
 let proven = false;
+let chosen; // a PIN that waits for its test
+const refusedPIN = (pin) => {
+  const d = [...pin].map(Number);
+  const run = (step) => d.some((x, i) => i + 2 < d.length && d[i + 1] - x === step && d[i + 2] - d[i + 1] === step);
+  if (pin.length < 6) return "it has fewer than 6 digits";
+  if (run(0)) return "it has the same digit three times in a row";
+  if (run(1) || run(-1)) return "three of its digits count up or down, as in 345";
+  return pin === world.pin?.digits ? "you have had it before; the last 5 cannot be taken again" : undefined;
+};
+const codeNow = () => `123456${world.pin?.digits ?? ""}`;
+const codePrompt = () =>
+  world.pin
+    ? "Enter the code from your authenticator app or token, and your PIN right after it."
+    : "Enter the code from your authenticator app or token.";
 const made = (kind) => {
   const a = {
     id: `a${Date.now()}`,
@@ -162,16 +181,16 @@ const routes = {
         message: "Too many attempts. Wait a while and try again, or call the help desk.",
         reference: "B9QV-E27H",
       };
-    return { verdict: "challenge", message: "Enter the code from your authenticator app or token.", ask: "code", state: "s1" };
+    return { verdict: "challenge", message: codePrompt(), ask: "code", state: "s1" };
   },
   "POST /v1/sign-in/continue": (b) => {
-    if (b.code && b.code !== "123456") return { verdict: "reject", message: "Sign-in failed.", reference: "7F3K-92QD" };
+    if (b.code && b.code !== codeNow()) return { verdict: "reject", message: "Sign-in failed.", reference: "7F3K-92QD" };
     world.signedIn[b.client] = true;
     return { verdict: "accept", message: "Signed in.", reference: "M4T8-0XWZ", session: session(b.client), redirect: `/${b.client}` };
   },
   "POST /v1/session/step-up": () => ({
     verdict: "challenge",
-    message: "Enter the code from your authenticator app or token.",
+    message: codePrompt(),
     ask: "code",
     state: "s2",
   }),
@@ -191,13 +210,28 @@ const routes = {
     authenticators: world.enrolling ? [] : world.authenticators,
     recovery_codes_left: 8,
     has_recovery_codes: true,
+    pin:
+      process.env.NO_PIN || world.enrolling
+        ? undefined
+        : { set: world.pin?.set, expires: world.pin?.expires, min_digits: 6, max_digits: 16, remembered: 5 },
     may_bypass: true,
     bypass_seconds: 300,
     enrolling: world.enrolling,
     enrollable: ["oath", "passkey", "token"],
   }),
-  "POST /v1/me/enrolments": (b) =>
-    b.kind === "passkey"
+  "DELETE /v1/me/pin": () => {
+    if (!proven) throw new Refused(403, "step-up", "prove yourself anew");
+    world.pin = undefined;
+  },
+  "POST /v1/me/enrolments": (b) => {
+    if (b.kind === "pin") {
+      const why = refusedPIN(b.pin);
+      if (why) throw new Refused(422, "invalid", `this PIN is not taken: ${why}`, "choose another one");
+      chosen = b.pin;
+      return { ceremony: "c1", expires: ago(-5) };
+    }
+    chosen = undefined;
+    return b.kind === "passkey"
       ? { ceremony: "c1", options, expires: ago(-5) }
       : {
           ceremony: "c1",
@@ -207,8 +241,21 @@ const routes = {
               : undefined,
           secret: "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP",
           expires: ago(-5),
-        },
+        };
+  },
   "POST /v1/me/enrolments/confirm": (b) => {
+    if (chosen) {
+      if (b.code !== `123456${chosen}`)
+        throw new Refused(
+          422,
+          "invalid",
+          "the new PIN does not come after the code, or is not what you chose before",
+          "type the code that the app or token shows and right after it the new PIN",
+        );
+      world.pin = { digits: chosen, set: ago(0), expires: ago(-60 * 24 * 120) };
+      chosen = undefined;
+      return { authenticator: { id: "p1", account: "alice", factor: "pin", label: "", used: false, created: ago(0) } };
+    }
     if (b.code && b.code !== "123456")
       throw new Refused(
         422,

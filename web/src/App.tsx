@@ -2,6 +2,7 @@ import { MantineProvider } from "@mantine/core";
 import { Notifications } from "@mantine/notifications";
 import { MutationCache, QueryCache, QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
+import i18next from "i18next";
 import { Suspense } from "react";
 import { signInPath, toProblem } from "./api";
 import { router } from "./router";
@@ -31,6 +32,9 @@ const queries = new QueryClient({
     mutations: { retry: false },
   },
 });
+
+// What the server says is asked for again in the other language.
+i18next.on("languageChanged", () => void queries.invalidateQueries());
 
 /** The nonce that the server put into the page, for the styles that are made at run time. */
 export function nonce(): string {

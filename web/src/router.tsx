@@ -81,6 +81,7 @@ const tree = root.addChildren([
   portal.addChildren([
     inPortal("/", () => import("./pages/portal/Home"), "HomePage"),
     inPortal("/add", () => import("./pages/portal/Add"), "AddPage"),
+    inPortal("/pin", () => import("./pages/portal/Pin"), "PinPage"),
     inPortal("/history", () => import("./pages/portal/History"), "HistoryPage"),
     inPortal("/sessions", () => import("./pages/portal/Sessions"), "SessionsPage"),
   ]),

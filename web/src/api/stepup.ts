@@ -1,3 +1,4 @@
+import { acceptLanguage } from "~/i18n";
 import { ProblemError, problemOf, stepUpType } from "./problem";
 
 /** Asks the person to prove themselves anew; resolves to whether they did. */
@@ -23,9 +24,11 @@ function stepUp(): Promise<boolean> {
 
 /**
  * A fetch that throws a ProblemError for every refusal, and that asks for a
- * step-up and repeats the call, once, if that is what the refusal was for.
+ * step-up and repeats the call, once, if that is what the refusal was for. The
+ * server's sentences come in the reader's language.
  */
 export async function callingFetch(request: Request, send: typeof fetch = fetch): Promise<Response> {
+  request.headers.set("Accept-Language", acceptLanguage());
   const again = request.clone();
   const response = await send(request);
   if (response.ok) return response;

@@ -29,7 +29,6 @@ import {
 } from "@tabler/icons-react";
 import { useQueryClient } from "@tanstack/react-query";
 import { Outlet } from "@tanstack/react-router";
-import { useEffect } from "react";
 import { toProblem } from "~/api";
 import { type Found, LookUp } from "~/ui/LookUp";
 import { Frame, type NavGroup } from "~/ui/Shell";
@@ -98,10 +97,8 @@ export const places: { text: string; places: Place[] }[] = [
 
 export default function Shell() {
   const session = useGet<SessionView>("/v1/session", { client: "console" }, { every: 60_000 });
+  // Whoever keeps the queries leads to the sign-in page and back (App.tsx), as for every other call.
   const over = session.error !== null && toProblem(session.error).status === 401;
-  useEffect(() => {
-    if (over) location.assign(`/sign-in?client=console&return_to=${encodeURIComponent(location.pathname + location.search)}`);
-  }, [over]);
   if (session.data !== undefined && !over) {
     return (
       <SessionProvider value={session.data}>

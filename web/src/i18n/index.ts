@@ -77,3 +77,9 @@ export async function chooseLanguage(l: Language): Promise<void> {
 export function language(): Language {
   return preferred(i18next.resolvedLanguage ?? i18next.language, []);
 }
+
+/** The language in which the server is to speak (RFC 9110, Section 12.5.4). */
+export function acceptLanguage(): string {
+  const l = language();
+  return l === "en" ? "en" : `${l}, en;q=0.5`;
+}

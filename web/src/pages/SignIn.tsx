@@ -5,7 +5,8 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { type FormEvent, useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { type Area, api, got, keepSession, landing, type SignIn, useApi } from "~/api";
-import { CentrePage, PasskeyError, PasskeyNote, ProblemNote, Reference, showPasskey, useSaid } from "~/ui";
+import { CentrePage, PasskeyError, PasskeyNote, ProblemNote, Reference, said, showPasskey } from "~/ui";
+import { noteSession } from "./signedIn";
 
 const nameKept = "sallyport.name";
 
@@ -44,7 +45,10 @@ export function SignInPage() {
       return;
     }
     const area: Area = client === "console" ? "console" : "portal";
-    if (answer.session) keepSession(queries, area, answer.session);
+    if (answer.session) {
+      keepSession(queries, area, answer.session);
+      noteSession(area);
+    }
     void navigate({ href: landing(area, search.to ?? search.return_to), replace: true });
   };
 
@@ -73,7 +77,6 @@ interface SignInFormProps {
 /** Name, then a passkey, or a password and a code. A reject is an answer: it is shown with its reference. */
 export function SignInForm({ client, returnTo, name: given, onDone }: SignInFormProps) {
   const { t } = useTranslation();
-  const said = useSaid();
   const onlyPasskey = client === "console";
   const [name, setName] = useState(given ?? lastName());
   const [password, setPassword] = useState("");

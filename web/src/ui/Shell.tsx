@@ -2,7 +2,7 @@ import { ActionIcon, Burger, Drawer, type MantineColorScheme, Menu, Text, Title,
 import { useDisclosure } from "@mantine/hooks";
 import { IconCheck, IconDeviceDesktop, IconLogout, IconMoon, IconSettings, IconSun, IconUserCircle } from "@tabler/icons-react";
 import { Link, useRouterState } from "@tanstack/react-router";
-import { type ComponentType, type ReactNode, useEffect, useRef } from "react";
+import { type ComponentType, type ReactNode, useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { chooseLanguage, type Language, languages } from "~/i18n";
 
@@ -213,25 +213,41 @@ interface PageProps {
   before?: ReactNode;
 }
 
-/** Puts a page's name into the window's title and moves the focus to its heading when people come to it from another page. */
-export function useArrival(title: string) {
+/**
+ * Puts a page's name into the window's title and moves the focus to its heading
+ * when people come to it from another page. A page that has put the focus into a
+ * field of its own keeps it there; then its name is to be said instead.
+ */
+function useArrival(title: string) {
   const heading = useRef<HTMLHeadingElement>(null);
+  const [said, setSaid] = useState(false);
   const { t } = useTranslation();
   useEffect(() => {
     document.title = `${title} · ${t("ui.product")}`;
   }, [title, t]);
   useEffect(() => {
-    if (arrivals++ > 0) heading.current?.focus({ preventScroll: true });
+    if (arrivals++ === 0) return;
+    const h = heading.current;
+    const at = document.activeElement;
+    if (at?.matches("input, select, textarea") && h?.closest("main")?.contains(at)) setSaid(true);
+    else h?.focus({ preventScroll: true });
   }, []);
-  return heading;
+  // It is there from the beginning, for only what changes in it is read out.
+  const announcement = (
+    <span className="sp-hidden" role="status">
+      {said ? title : ""}
+    </span>
+  );
+  return { heading, announcement };
 }
 let arrivals = 0; // the first page of a visit keeps the browser's own focus
 
 /** One page: its heading, what can be done with the whole of it, its content. */
 export function Page({ title, lead, actions, children, before }: PageProps) {
-  const heading = useArrival(title);
+  const { heading, announcement } = useArrival(title);
   return (
     <>
+      {announcement}
       {before}
       <div className="sp-page-head">
         <div>
@@ -256,7 +272,7 @@ export function CentrePage({
   children,
   above,
 }: Omit<PageProps, "actions" | "before"> & { area?: string; wide?: boolean; above?: ReactNode }) {
-  const heading = useArrival(title);
+  const { heading, announcement } = useArrival(title);
   return (
     <div className="sp-centre">
       <SkipLink />
@@ -265,6 +281,7 @@ export function CentrePage({
         <Preferences />
       </header>
       <main className="sp-centre-main" data-wide={wide || undefined} id="main" tabIndex={-1}>
+        {announcement}
         {above}
         <div className="sp-centre-card">
           <Title order={1} ref={heading} tabIndex={-1} mb={lead ? 4 : "md"}>

@@ -8,7 +8,7 @@ import { setStepUp } from "~/api/stepup";
 import type { SignIn } from "~/api/views";
 import { ProblemNote, Reference } from "./basics";
 import { PasskeyError, showPasskey } from "./passkey";
-import { PasskeyNote, Said } from "./Said";
+import { PasskeyNote, Said, said } from "./Said";
 
 type Asked = { resolve: (proven: boolean) => void };
 
@@ -33,6 +33,7 @@ function Dialog({ done }: { done: (proven: boolean) => void }) {
   const at = { params: { query: { client } } };
   const [way, setWay] = useState<"passkey" | "password" | "code" | undefined>(client === "console" ? "passkey" : undefined);
   const [state, setState] = useState("");
+  const [prompt, setPrompt] = useState(""); // what the server asks for: a code, or a code and a PIN
   const [typed, setTyped] = useState("");
   const [busy, setBusy] = useState(false);
   const [refused, setRefused] = useState<SignIn>();
@@ -72,6 +73,7 @@ function Dialog({ done }: { done: (proven: boolean) => void }) {
       return;
     }
     setState(answer.state ?? "");
+    setPrompt(answer.message);
     setWay("code");
   };
   const run = async (call: () => Promise<SignIn>) => {
@@ -103,7 +105,7 @@ function Dialog({ done }: { done: (proven: boolean) => void }) {
     >
       <form onSubmit={submit}>
         <Stack gap="md">
-          <Text>{t("ui.stepUp.why")}</Text>
+          <Text>{way === "code" && prompt ? said(prompt) : t("ui.stepUp.why")}</Text>
           {refused ? (
             <Alert color="red" role="alert">
               <Stack gap="sm">

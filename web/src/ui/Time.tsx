@@ -60,7 +60,7 @@ export function Time({ value, as = "short", none = "–" }: TimeProps) {
           ? (relative(at, clock, l) ?? short(at, clock, l))
           : short(at, clock, l);
   return (
-    <Tooltip label={`${zoned} · ${utc(at)}`}>
+    <Tooltip multiline w="max-content" maw="calc(100vw - 1rem)" label={`${zoned} · ${utc(at)}`}>
       <time className="sp-time" dateTime={at.toISOString()}>
         {text}
       </time>

@@ -98,7 +98,10 @@ export const theme = createTheme({
   respectReducedMotion: true,
   // By name, not by component: what is imported here would be loaded by every page.
   components: {
-    Alert: { defaultProps: { variant: "light", radius: "md" } },
+    // What stands on a page from the beginning is a note. Mantine would have it
+    // read out at once, over everything else: that is for what has just happened,
+    // which says so itself (role="alert" or "status").
+    Alert: { defaultProps: { variant: "light", radius: "md", role: "note" } },
     Anchor: { defaultProps: { underline: "hover" } },
     Badge: { defaultProps: { variant: "light", tt: "none", fw: 600 } },
     Button: { defaultProps: { radius: "md" } },

@@ -7,7 +7,7 @@ import { fromLocal, toLocal } from "./FilterBar";
 import { readReference } from "./LookUp";
 import { troubleOf } from "./passkey";
 import { qrPath } from "./qr";
-import { withoutReference } from "./Said";
+import { said } from "./Said";
 import { date, duration, full, relative, short, utc } from "./time";
 
 const now = new Date("2026-05-04T12:00:00Z");
@@ -82,10 +82,11 @@ describe("a reference", () => {
 describe("what the server says", () => {
   it.each([
     ["Sign-in failed. Reference HFF2-WS9Y.", "Sign-in failed."],
+    ["Anmeldung fehlgeschlagen. Referenz HFF2-WS9Y.", "Anmeldung fehlgeschlagen."],
     ["Sign-in failed.", "Sign-in failed."],
     ["Reference", "Reference"],
   ])("%j is shown as %j", (text, want) => {
-    expect(withoutReference(text)).toBe(want);
+    expect(said(text)).toBe(want);
   });
 });
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { PatienceView } from "../api/types";
 import { consoleLink } from "./link";
 import { patienceLine } from "./patience";
-import { duties, telling } from "./remedy";
+import { duties, mending, telling } from "./remedy";
 import { moved, moves } from "./rules";
 
 describe("moves", () => {
@@ -59,6 +59,17 @@ describe("duties", () => {
     expect(duties("Look at the log. Likely causes: a clock.")).toEqual([{ who: "", what: "Look at the log. Likely causes: a clock." }]);
   });
   it("says nothing of nothing", () => expect(duties("")).toEqual([]));
+});
+
+describe("mending", () => {
+  it("leads to the PIN where it is in the way", () => {
+    expect(mending("oath-code-pin-incorrect", "alice")).toBe("trace.remove_pin");
+    expect(mending("oath-pin-expired", "alice")).toBe("trace.remove_pin");
+  });
+  it("leads nowhere else", () => {
+    expect(mending("oath-code-incorrect", "alice")).toBeUndefined();
+    expect(mending("oath-code-pin-incorrect", "")).toBeUndefined();
+  });
 });
 
 describe("telling", () => {

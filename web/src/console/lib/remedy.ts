@@ -40,6 +40,14 @@ export function duties(remedy: string): Duty[] {
   return list;
 }
 
+/** Outcomes that end when the account's PIN is removed. */
+const ofPIN = new Set(["oath-code-pin-incorrect", "oath-pin-expired"]);
+
+/** The text of the link to where an outcome of an account's login is mended in the console; undefined if no one place mends it. */
+export function mending(outcome: string, account: string): string | undefined {
+  return account !== "" && ofPIN.has(outcome) ? "trace.remove_pin" : undefined;
+}
+
 /** Splits what the help desk reads from what it tells the caller. */
 export function telling(text: string): { reads: string; tells?: string } {
   const m = /(?:Tell the caller|Sagen Sie der anrufenden Person): /.exec(text);

@@ -44,6 +44,7 @@ describe("obstacles", () => {
         authenticators: [
           { ...phone, factor: "password" },
           { ...phone, factor: "recovery" },
+          { ...phone, factor: "pin" },
         ],
       }),
     ).toEqual(["unenrolled/invite"]));

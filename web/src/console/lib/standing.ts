@@ -10,11 +10,14 @@ export interface Obstacle {
 }
 
 /** Factors that are no second factor by themselves. */
-const notSecond = new Set(["password", "recovery"]);
+const notSecond = new Set(["password", "recovery", "pin"]);
+
+/** Whether a factor can complete a login with a password before it. */
+export const isSecond = (factor: string): boolean => !notSecond.has(factor);
 
 /** Whether an account holds anything that can complete a login. */
 export function hasSecond(a: AccountView): boolean {
-  return (a.authenticators ?? []).some((h) => !notSecond.has(h.factor));
+  return (a.authenticators ?? []).some((h) => isSecond(h.factor));
 }
 
 /**

@@ -17,7 +17,7 @@ import type {
 } from "../api/types";
 import { useChange, useGet, useList, useMay, useText } from "../core";
 import { useGo, useName, useQueryText } from "../go";
-import { hasSecond, type Obstacle, obstacles } from "../lib/standing";
+import { hasSecond, isSecond, type Obstacle, obstacles } from "../lib/standing";
 import { Acts } from "../ui/acts";
 import { useConfirm } from "../ui/confirm";
 import {
@@ -338,7 +338,7 @@ function Standing({ a, mend, busy }: { a: AccountView; mend: (o: Obstacle) => vo
   const permission = { enable: "account.write", unblock: "account.help", unlock: "account.help", invite: "account.invite" };
   const lastLine = newest !== undefined && (
     <Text size="sm" component="div">
-      {t("account.last")} <Time at={newest.time} />: <Verdict verdict={newest.verdict} label={newest.label} outcome={newest.outcome} />{" "}
+      {t("account.last")} <Time at={newest.time} />: <Verdict verdict={newest.verdict} label={newest.label} />{" "}
       <Reference value={newest.reference} />
     </Text>
   );
@@ -401,17 +401,21 @@ function Authenticators({ a, add, resync }: { a: AccountView; add: () => void; r
   const confirm = useConfirm();
   const change = useChange();
   const held = a.authenticators ?? [];
-  const second = held.filter((h) => h.factor !== "password" && h.factor !== "recovery");
+  const second = held.filter((h) => isSecond(h.factor));
   const revoke = async (h: AuthenticatorView) => {
     const label = h.label === "" ? t(`factor.${h.factor}`, { defaultValue: h.factor }) : h.label;
     const isLast = second.length === 1 && second[0]?.id === h.id;
     const yes = await confirm({
       title: t("authenticator.revoke_title", { label }),
       consequences: [
-        h.factor === "password" ? t("authenticator.revoke_password") : t("authenticator.revoke_1"),
+        h.factor === "password"
+          ? t("authenticator.revoke_password")
+          : h.factor === "pin"
+            ? t("authenticator.revoke_pin")
+            : t("authenticator.revoke_1"),
         ...(isLast ? [t("authenticator.revoke_last", { name: a.name })] : []),
         t("authenticator.revoke_sessions"),
-        t("authenticator.revoke_undo"),
+        ...(h.factor === "pin" ? [] : [t("authenticator.revoke_undo")]),
       ],
       act: t("authenticator.revoke"),
       danger: true,
@@ -475,7 +479,7 @@ function Authenticators({ a, add, resync }: { a: AccountView; add: () => void; r
                   variant="subtle"
                   color="red"
                   onClick={() => void revoke(h)}
-                  aria-label={`${t("authenticator.revoke")}: ${h.label === "" ? h.factor : h.label}`}
+                  aria-label={`${t("authenticator.revoke")}: ${h.label === "" ? t(`factor.${h.factor}`, { defaultValue: h.factor }) : h.label}`}
                 >
                   {t("authenticator.revoke")}
                 </MayButton>
@@ -572,7 +576,7 @@ function History({ name }: { name: string }) {
       foot={<Go to={`/console/sign-ins?account=${encodeURIComponent(name)}`}>{t("account.in_log")}</Go>}
       empty={<Empty title={t("account.no_history")}>{t("account.no_history_help")}</Empty>}
       columns={[
-        { key: "outcome", label: t("log.col.outcome"), render: (e) => <Verdict verdict={e.verdict} label={e.label} outcome={e.outcome} /> },
+        { key: "outcome", label: t("log.col.outcome"), render: (e) => <Verdict verdict={e.verdict} label={e.label} /> },
         { key: "time", label: t("log.col.time"), render: (e) => <Time at={e.time} form="clock" /> },
         { key: "application", label: t("log.col.application"), render: (e) => (e.application === "" ? e.client : e.application) },
         {

@@ -17,52 +17,17 @@ import {
 import { useState } from "react";
 import { Qr } from "~/ui/secrets";
 import { part } from "../api/call";
-import type { AccountView, AuthenticatorView, BoundView, Group as GroupView, Page as Listed, RoleView } from "../api/types";
-import { useChange, useGet, useMay, useSession, useText } from "../core";
+import type { AccountView, AuthenticatorView, BoundView, Group as GroupView, Page as Listed } from "../api/types";
+import { useChange, useGet, useMay, useText } from "../core";
 import { useGo } from "../go";
 import { fromLocal } from "../lib/time";
-import { Fault, Go, Mono } from "../ui/kit";
+import { FormDialog } from "../ui/Form";
+import { Go, Mono } from "../ui/kit";
+import { useRoles } from "../ui/roles";
 
 interface DialogProps {
   a: AccountView;
   close: () => void;
-}
-
-function Frame(props: {
-  title: string;
-  close: () => void;
-  submit: () => void;
-  act: string;
-  busy: boolean;
-  ready: boolean;
-  danger?: boolean;
-  error: Error | null;
-  children: React.ReactNode;
-}) {
-  const { t } = useText();
-  return (
-    <Modal opened onClose={props.close} title={props.title} closeButtonProps={{ "aria-label": t("act.close") }}>
-      <form
-        onSubmit={(e) => {
-          e.preventDefault();
-          props.submit();
-        }}
-      >
-        <Stack gap="md">
-          {props.children}
-          <Fault error={props.error} />
-          <Group justify="flex-end">
-            <Button variant="default" type="button" onClick={props.close}>
-              {t("act.cancel")}
-            </Button>
-            <Button type="submit" color={props.danger === true ? "red" : undefined} loading={props.busy} disabled={!props.ready}>
-              {props.act}
-            </Button>
-          </Group>
-        </Stack>
-      </form>
-    </Modal>
-  );
 }
 
 export function BlockDialog({ a, close }: DialogProps) {
@@ -71,7 +36,7 @@ export function BlockDialog({ a, close }: DialogProps) {
   const [until, setUntil] = useState("");
   const change = useChange();
   return (
-    <Frame
+    <FormDialog
       title={t("account.block_title", { name: a.name })}
       close={close}
       act={t("account.block")}
@@ -108,7 +73,7 @@ export function BlockDialog({ a, close }: DialogProps) {
         value={until}
         onChange={(e) => setUntil(e.currentTarget.value)}
       />
-    </Frame>
+    </FormDialog>
   );
 }
 
@@ -118,7 +83,7 @@ export function BypassDialog({ a, close }: DialogProps) {
   const [reason, setReason] = useState("");
   const change = useChange();
   return (
-    <Frame
+    <FormDialog
       title={t("bypass.title", { name: a.name })}
       close={close}
       act={t("bypass.give")}
@@ -159,25 +124,23 @@ export function BypassDialog({ a, close }: DialogProps) {
         onChange={(e) => setReason(e.currentTarget.value)}
         data-autofocus
       />
-    </Frame>
+    </FormDialog>
   );
 }
 
 export function RoleDialog({ a, close }: DialogProps) {
   const { t } = useText();
-  const session = useSession();
-  const may = useMay();
   const [role, setRole] = useState(a.role ?? "");
-  const roles = useGet<Listed<RoleView>>("/v1/roles", undefined, { enabled: may("role.read") });
+  const { roles, error } = useRoles();
   const change = useChange();
   return (
-    <Frame
+    <FormDialog
       title={t("account.role_title", { name: a.name })}
       close={close}
       act={t("account.role")}
       busy={change.busy}
       ready={role !== (a.role ?? "")}
-      error={change.error ?? roles.error}
+      error={change.error ?? error}
       submit={() =>
         change.run({
           path: `/v1/accounts/${part(a.name)}/role`,
@@ -191,26 +154,18 @@ export function RoleDialog({ a, close }: DialogProps) {
       <Radio.Group value={role} onChange={setRole} label={t("accounts.role")}>
         <Stack gap="xs" mt="xs">
           <Radio value="" label={t("account.no_role")} description={t("account.no_role_help")} />
-          {(roles.data?.items ?? []).map((r) => {
-            const beyond = r.permissions.some((p) => !session.permissions.includes(p));
-            return (
-              <Radio
-                key={r.name}
-                value={r.name}
-                disabled={beyond}
-                label={t(`role.name.${r.name}`, { defaultValue: r.name })}
-                description={
-                  beyond
-                    ? t("account.role_beyond")
-                    : t(`role.about.${r.name}`, { defaultValue: t("role.custom_about", { count: r.permissions.length }) })
-                }
-              />
-            );
-          })}
+          {roles.map((r) => (
+            <Radio key={r.name} value={r.name} disabled={r.beyond} label={r.label} description={r.about} />
+          ))}
         </Stack>
       </Radio.Group>
-      <Alert color="blue">{t("account.role_sessions")}</Alert>
-    </Frame>
+      <Alert color="blue" title={t("confirm.happens")}>
+        <List size="sm">
+          <List.Item>{t("account.role_sessions")}</List.Item>
+          <List.Item>{t("account.role_invitation")}</List.Item>
+        </List>
+      </Alert>
+    </FormDialog>
   );
 }
 
@@ -219,7 +174,7 @@ export function PasswordDialog({ a, close }: DialogProps) {
   const [password, setPassword] = useState("");
   const change = useChange();
   return (
-    <Frame
+    <FormDialog
       title={t("account.password_title", { name: a.name })}
       close={close}
       act={t("account.password")}
@@ -249,7 +204,7 @@ export function PasswordDialog({ a, close }: DialogProps) {
         onChange={(e) => setPassword(e.currentTarget.value)}
         data-autofocus
       />
-    </Frame>
+    </FormDialog>
   );
 }
 
@@ -263,7 +218,7 @@ export function EditDialog({ a, close }: DialogProps) {
   const all = useGet<Listed<GroupView>>("/v1/groups", undefined, { enabled: may("settings.read") });
   const change = useChange<AccountView>();
   return (
-    <Frame
+    <FormDialog
       title={t("account.edit_title", { name: a.name })}
       close={close}
       act={t("act.save")}
@@ -308,7 +263,7 @@ export function EditDialog({ a, close }: DialogProps) {
         nothingFoundMessage={t("nothing")}
         searchable
       />
-    </Frame>
+    </FormDialog>
   );
 }
 
@@ -330,7 +285,7 @@ export function AddDialog({ a, close }: DialogProps) {
     );
   }
   return (
-    <Frame
+    <FormDialog
       title={t("authenticator.add_title", { name: a.name })}
       close={close}
       act={t("account.add_authenticator")}
@@ -353,7 +308,7 @@ export function AddDialog({ a, close }: DialogProps) {
       <Text size="sm">
         {t("authenticator.token_rather")} <Go to="/console/tokens">{t("nav.tokens")}</Go>
       </Text>
-    </Frame>
+    </FormDialog>
   );
 }
 
@@ -377,7 +332,7 @@ export function ResyncDialog({ h, close }: { h: AuthenticatorView; close: () => 
   const [second, setSecond] = useState("");
   const change = useChange();
   return (
-    <Frame
+    <FormDialog
       title={t("authenticator.resync_title")}
       close={close}
       act={t("authenticator.resync")}
@@ -411,6 +366,6 @@ export function ResyncDialog({ h, close }: { h: AuthenticatorView; close: () => 
         value={second}
         onChange={(e) => setSecond(e.currentTarget.value)}
       />
-    </Frame>
+    </FormDialog>
   );
 }

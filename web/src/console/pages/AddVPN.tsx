@@ -203,7 +203,7 @@ function Connect({ client, secret }: { client: ClientView; secret: string }) {
         ) : (
           <Alert color={event.verdict === "accept" || event.verdict === "challenge" ? "green" : "yellow"} title={t("vpn.arrived")}>
             <Group gap="xs">
-              <Verdict verdict={event.verdict} label={event.label} outcome={event.outcome} />
+              <Verdict verdict={event.verdict} label={event.label} />
               <span>{event.account}</span>
               <Time at={event.time} />
               <Reference value={event.reference} />

@@ -1,12 +1,12 @@
-import { Button, Group, NumberInput, Radio, Select, Stack, TextInput } from "@mantine/core";
+import { Group, NumberInput, Radio, Select, Stack, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { part } from "../api/call";
 import type { Application, CacheRuleView, Page as Listed } from "../api/types";
 import { useChange, useGet, useMay, useText } from "../core";
 import { useConfirm } from "../ui/confirm";
+import { FormSection, RemoveButton } from "../ui/Form";
 import { Answered, Empty, Fault, MayButton, Page, Section, Time, Warnings } from "../ui/kit";
 import { Rows } from "../ui/Rows";
-import classes from "./plain.module.css";
 
 const types = ["user+application+ip", "user+application", "user"] as const;
 
@@ -59,57 +59,51 @@ export default function Cache() {
       }
     >
       {open && (
-        <Section title={t("cache.add")} lead={t("cache.add_lead")}>
-          <form
-            className={classes.form}
-            onSubmit={(e) => {
-              e.preventDefault();
-              add.run({
-                path: "/v1/cache-rules",
-                body: { application, type, seconds: Number(seconds) },
-                done: t("cache.did_add"),
-                after: () => setOpen(false),
-              });
-            }}
-          >
-            <Stack gap="md">
-              <Select
-                label={t("event.application")}
-                data={(applications.data?.items ?? []).map((a) => a.name)}
-                value={application}
-                onChange={setApplication}
-                required
-              />
-              <Radio.Group label={t("cache.type")} value={type} onChange={setType}>
-                <Stack gap="xs" mt="xs">
-                  {types.map((x) => (
-                    <Radio
-                      key={x}
-                      value={x}
-                      label={t(`cache_type.${x.replaceAll("+", "_")}`)}
-                      description={t(`cache_help.${x.replaceAll("+", "_")}`)}
-                    />
-                  ))}
-                </Stack>
-              </Radio.Group>
-              <NumberInput
-                label={t("cache.seconds")}
-                description={t("cache.seconds_help")}
-                min={1}
-                max={86400}
-                value={seconds}
-                onChange={setSeconds}
-                required
-              />
-              <Fault error={add.error} />
-              <Group>
-                <Button type="submit" loading={add.busy} disabled={application === null || typeof seconds !== "number"}>
-                  {t("cache.add")}
-                </Button>
-              </Group>
+        <FormSection
+          title={t("cache.add")}
+          lead={t("cache.add_lead")}
+          act={t("cache.add")}
+          busy={add.busy}
+          ready={application !== null && typeof seconds === "number"}
+          error={add.error}
+          submit={() =>
+            add.run({
+              path: "/v1/cache-rules",
+              body: { application, type, seconds: Number(seconds) },
+              done: t("cache.did_add"),
+              after: () => setOpen(false),
+            })
+          }
+        >
+          <Select
+            label={t("event.application")}
+            data={(applications.data?.items ?? []).map((a) => a.name)}
+            value={application}
+            onChange={setApplication}
+            required
+          />
+          <Radio.Group label={t("cache.type")} value={type} onChange={setType}>
+            <Stack gap="xs" mt="xs">
+              {types.map((x) => (
+                <Radio
+                  key={x}
+                  value={x}
+                  label={t(`cache_type.${x.replaceAll("+", "_")}`)}
+                  description={t(`cache_help.${x.replaceAll("+", "_")}`)}
+                />
+              ))}
             </Stack>
-          </form>
-        </Section>
+          </Radio.Group>
+          <NumberInput
+            label={t("cache.seconds")}
+            description={t("cache.seconds_help")}
+            min={1}
+            max={86400}
+            value={seconds}
+            onChange={setSeconds}
+            required
+          />
+        </FormSection>
       )}
       <Fault error={remove.error} />
       <Answered q={q}>
@@ -137,18 +131,7 @@ export default function Cache() {
               {
                 key: "do",
                 label: "",
-                render: (c) => (
-                  <MayButton
-                    permission="policy.write"
-                    size="compact-xs"
-                    variant="subtle"
-                    color="red"
-                    onClick={() => void drop(c)}
-                    aria-label={`${t("act.remove")}: ${c.application}`}
-                  >
-                    {t("act.remove")}
-                  </MayButton>
-                ),
+                render: (c) => <RemoveButton permission="policy.write" of={c.application} remove={() => void drop(c)} />,
               },
             ]}
           />

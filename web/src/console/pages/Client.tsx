@@ -162,7 +162,7 @@ function One({ c }: { c: ClientView }) {
               {
                 key: "outcome",
                 label: t("log.col.outcome"),
-                render: (e) => <Verdict verdict={e.verdict} label={e.label} outcome={e.outcome} />,
+                render: (e) => <Verdict verdict={e.verdict} label={e.label} />,
               },
               { key: "account", label: t("log.col.account"), render: (e) => <AccountLink name={e.account} /> },
               { key: "time", label: t("log.col.time"), render: (e) => <Time at={e.time} form="clock" /> },

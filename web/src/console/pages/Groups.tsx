@@ -1,11 +1,12 @@
-import { Button, Group, Stack, TagsInput, TextInput } from "@mantine/core";
+import { TagsInput, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { part } from "../api/call";
 import type { Group as GroupView, Page as Listed } from "../api/types";
 import { useChange, useGet, useText } from "../core";
 import { attributesOf } from "../lib/attributes";
 import { useConfirm } from "../ui/confirm";
-import { Answered, Empty, Fault, Go, MayButton, Mono, Page, Section, Time } from "../ui/kit";
+import { FormSection, RemoveButton } from "../ui/Form";
+import { Answered, Empty, Fault, Go, MayButton, Mono, Page, Time } from "../ui/kit";
 import { Rows } from "../ui/Rows";
 
 export default function Groups() {
@@ -38,40 +39,34 @@ export default function Groups() {
       }
     >
       {open && (
-        <Section title={t("groups.add")}>
-          <form
-            onSubmit={(e) => {
-              e.preventDefault();
-              add.run({
-                path: "/v1/groups",
-                body: { name: name.trim(), attributes: attributesOf(attributes) },
-                done: t("groups.did_add"),
-                after: () => {
-                  setName("");
-                  setAttributes([]);
-                  setOpen(false);
-                },
-              });
-            }}
-          >
-            <Stack gap="md" maw={560}>
-              <TextInput label={t("groups.name")} required value={name} onChange={(e) => setName(e.currentTarget.value)} autoFocus />
-              <TagsInput
-                label={t("attributes.label")}
-                description={t("attributes.help")}
-                placeholder="Filter-Id=staff"
-                value={attributes}
-                onChange={setAttributes}
-              />
-              <Fault error={add.error} />
-              <Group>
-                <Button type="submit" loading={add.busy} disabled={name.trim() === ""}>
-                  {t("groups.add")}
-                </Button>
-              </Group>
-            </Stack>
-          </form>
-        </Section>
+        <FormSection
+          title={t("groups.add")}
+          act={t("groups.add")}
+          busy={add.busy}
+          ready={name.trim() !== ""}
+          error={add.error}
+          submit={() =>
+            add.run({
+              path: "/v1/groups",
+              body: { name: name.trim(), attributes: attributesOf(attributes) },
+              done: t("groups.did_add"),
+              after: () => {
+                setName("");
+                setAttributes([]);
+                setOpen(false);
+              },
+            })
+          }
+        >
+          <TextInput label={t("groups.name")} required value={name} onChange={(e) => setName(e.currentTarget.value)} autoFocus />
+          <TagsInput
+            label={t("attributes.label")}
+            description={t("attributes.help")}
+            placeholder="Filter-Id=staff"
+            value={attributes}
+            onChange={setAttributes}
+          />
+        </FormSection>
       )}
       <Fault error={remove.error} />
       <Answered q={q}>
@@ -92,18 +87,7 @@ export default function Groups() {
               {
                 key: "do",
                 label: "",
-                render: (g) => (
-                  <MayButton
-                    permission="settings.write"
-                    size="compact-xs"
-                    variant="subtle"
-                    color="red"
-                    onClick={() => void drop(g)}
-                    aria-label={`${t("act.remove")}: ${g.name}`}
-                  >
-                    {t("act.remove")}
-                  </MayButton>
-                ),
+                render: (g) => <RemoveButton permission="settings.write" of={g.name} remove={() => void drop(g)} />,
               },
             ]}
           />

@@ -1,10 +1,11 @@
-import { Alert, Button, Group, Select, Stack, Text, TextInput } from "@mantine/core";
+import { Alert, Button, Select, Text, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { part } from "../api/call";
 import type { ClientView, KeyView, Page as Listed } from "../api/types";
 import { useChange, useGet, useMay, useText } from "../core";
 import { fromLocal } from "../lib/time";
 import { useConfirm } from "../ui/confirm";
+import { FormSection, RemoveButton } from "../ui/Form";
 import { Answered, Empty, Fault, MayButton, Page, SecretOnce, Section, Status, Time } from "../ui/kit";
 import { Permissions } from "../ui/Permissions";
 import { Rows } from "../ui/Rows";
@@ -93,18 +94,7 @@ export default function Keys() {
               {
                 key: "do",
                 label: "",
-                render: (k) => (
-                  <MayButton
-                    permission="apikey.write"
-                    size="compact-xs"
-                    variant="subtle"
-                    color="red"
-                    onClick={() => void drop(k)}
-                    aria-label={`${t("act.remove")}: ${k.name}`}
-                  >
-                    {t("act.remove")}
-                  </MayButton>
-                ),
+                render: (k) => <RemoveButton permission="apikey.write" of={k.name} remove={() => void drop(k)} />,
               },
             ]}
           />
@@ -125,66 +115,55 @@ function Add({ close, made }: { close: () => void; made: (m: { name: string; sec
   const change = useChange<{ secret: string; name?: string }>();
   const decides = permissions.includes("login.decide");
   return (
-    <Section title={t("keys.add")}>
-      <form
-        onSubmit={(e) => {
-          e.preventDefault();
-          change.run({
-            path: "/v1/api-keys",
-            body: {
-              name: name.trim(),
-              permissions,
-              ...(decides && client !== null ? { client } : {}),
-              ...(expires === "" ? {} : { expires: fromLocal(expires) }),
-            },
-            after: (a) => made({ name: name.trim(), secret: a.secret }),
-          });
-        }}
-      >
-        <Stack gap="md" maw={720}>
-          <TextInput
-            label={t("keys.name")}
-            description={t("keys.name_help")}
-            required
-            value={name}
-            onChange={(e) => setName(e.currentTarget.value)}
-            autoFocus
-          />
-          <TextInput
-            label={t("keys.expires")}
-            description={t("keys.expires_help")}
-            type="datetime-local"
-            value={expires}
-            onChange={(e) => setExpires(e.currentTarget.value)}
-          />
-          <Permissions value={permissions} set={setPermissions} extra={["login.decide"]} />
-          {decides && (
-            <Select
-              label={t("keys.client")}
-              description={t("keys.client_help")}
-              data={(clients.data?.items ?? []).filter((c) => c.door === "https").map((c) => c.name)}
-              value={client}
-              onChange={setClient}
-              required
-              nothingFoundMessage={t("keys.no_client")}
-            />
-          )}
-          <Alert color="blue">{t("keys.once")}</Alert>
-          <Fault error={change.error} />
-          <Group>
-            <Button
-              type="submit"
-              loading={change.busy}
-              disabled={name.trim() === "" || permissions.length === 0 || (decides && client === null)}
-            >
-              {t("keys.add")}
-            </Button>
-            <Button type="button" variant="default" onClick={close}>
-              {t("act.cancel")}
-            </Button>
-          </Group>
-        </Stack>
-      </form>
-    </Section>
+    <FormSection
+      wide
+      title={t("keys.add")}
+      act={t("keys.add")}
+      busy={change.busy}
+      ready={name.trim() !== "" && permissions.length > 0 && (!decides || client !== null)}
+      error={change.error}
+      cancel={close}
+      submit={() =>
+        change.run({
+          path: "/v1/api-keys",
+          body: {
+            name: name.trim(),
+            permissions,
+            ...(decides && client !== null ? { client } : {}),
+            ...(expires === "" ? {} : { expires: fromLocal(expires) }),
+          },
+          after: (a) => made({ name: name.trim(), secret: a.secret }),
+        })
+      }
+    >
+      <TextInput
+        label={t("keys.name")}
+        description={t("keys.name_help")}
+        required
+        value={name}
+        onChange={(e) => setName(e.currentTarget.value)}
+        autoFocus
+      />
+      <TextInput
+        label={t("keys.expires")}
+        description={t("keys.expires_help")}
+        type="datetime-local"
+        value={expires}
+        onChange={(e) => setExpires(e.currentTarget.value)}
+      />
+      <Permissions value={permissions} set={setPermissions} extra={["login.decide"]} />
+      {decides && (
+        <Select
+          label={t("keys.client")}
+          description={t("keys.client_help")}
+          data={(clients.data?.items ?? []).filter((c) => c.door === "https").map((c) => c.name)}
+          value={client}
+          onChange={setClient}
+          required
+          nothingFoundMessage={t("keys.no_client")}
+        />
+      )}
+      <Alert color="blue">{t("keys.once")}</Alert>
+    </FormSection>
   );
 }

@@ -12,7 +12,6 @@ import {
   IconUserX,
   IconWorld,
 } from "@tabler/icons-react";
-import { useOutcomes } from "~/i18n/outcomes";
 import type { Attention, Dashboard } from "../api/types";
 import { useGet, useMay, useText } from "../core";
 import { A } from "../go";
@@ -57,7 +56,6 @@ export default function Overview() {
 
 function Figures({ d }: { d: Dashboard }) {
   const { t, n, span } = useText();
-  const inWords = useOutcomes();
   const failures = d.causes.reduce((sum, c) => sum + c.count, 0);
   const methods = d.methods.reduce((sum, m) => sum + m.count, 0);
   const logins = d.hours.reduce((sum, h) => sum + h.accepted + h.refused + h.faults, 0);
@@ -111,7 +109,7 @@ function Figures({ d }: { d: Dashboard }) {
                 <li key={c.outcome}>
                   <A to={`/console/sign-ins?outcome=${encodeURIComponent(c.outcome)}&within=24h`}>
                     <span className={classes.what}>
-                      {inWords(c.outcome, c).label}
+                      {c.label}
                       {c.at_fault && (
                         <Badge size="xs" color="red" ml={6}>
                           {t("overview.at_fault")}

@@ -6,7 +6,7 @@ import type { ReportView } from "../api/types";
 import { useList, useMay, useText } from "../core";
 import { A, useGo, useName, useQueryText } from "../go";
 import { fromLocal, isTime, toLocal } from "../lib/time";
-import { AccountLink, Empty, Fault, Go, Mono, Page, Reference, Time, Waiting } from "../ui/kit";
+import { AccountLink, Empty, Fault, Go, Page, Reference, Time, Waiting } from "../ui/kit";
 import { Rows } from "../ui/Rows";
 
 export const reports = ["usage", "bypassed", "blocked", "fraud", "unenrolled", "expiring", "locked"] as const;
@@ -51,7 +51,9 @@ function Report({ name }: { name: string }) {
   );
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<Error | undefined>();
-  const columns = list.data?.pages[0]?.columns ?? [];
+  const all = list.data?.pages[0]?.columns ?? [];
+  // An outcome's stable name is for programs, who read it as CSV.
+  const columns = all.filter((c) => c.kind !== "outcome" || !all.some((x) => x.key === "label"));
   const set = (key: string, value: string | undefined) => {
     const q = new URLSearchParams(search);
     if (value === undefined || value === "") q.delete(key);
@@ -113,9 +115,9 @@ function Report({ name }: { name: string }) {
           }
           columns={columns.map((c) => ({
             key: c.key,
-            label: t(`column.${c.key}`, { defaultValue: c.label }),
+            label: t(`column.${name}_${c.key}`, { defaultValue: t(`column.${c.key}`, { defaultValue: c.label }) }),
             number: c.kind === "count",
-            render: (r: { row: Record<string, string> }) => <Cell kind={c.kind ?? "text"} value={r.row[c.key]} />,
+            render: (r: { row: Record<string, string> }) => <Cell column={c.key} kind={c.kind ?? "text"} row={r.row} />,
           }))}
         />
       )}
@@ -123,10 +125,10 @@ function Report({ name }: { name: string }) {
   );
 }
 
-function Cell({ kind, value }: { kind: string; value: unknown }) {
+function Cell({ column, kind, row }: { column: string; kind: string; row: Record<string, string> }) {
   const { t, n, day } = useText();
-  if (value === undefined || value === null || value === "") return <>–</>;
-  const text = String(value);
+  const text = row[column] ?? "";
+  if (text === "") return <>–</>;
   switch (kind) {
     case "time":
       return isTime(text) ? <Time at={text} form="exact" /> : text;
@@ -137,13 +139,25 @@ function Cell({ kind, value }: { kind: string; value: unknown }) {
     case "account":
       return <AccountLink name={text} />;
     case "client":
+      if (text === "console" || text === "portal") return <>{text}</>; // our own, which have no settings
       return <Go to={`/console/clients/${part(text)}`}>{text}</Go>;
     case "reference":
       return <Reference value={text} />;
     case "factor":
       return <>{t(`factor.${text}`, { defaultValue: text })}</>;
-    case "outcome":
-      return <Mono>{text}</Mono>;
+  }
+  switch (column) {
+    case "action":
+      return <>{t(`action.${text.replace(".", "_")}`, { defaultValue: text })}</>;
+    case "role":
+      return <>{t(`role.name.${text}`, { defaultValue: text })}</>;
+    case "enabled":
+    case "blocked":
+      return <>{text === "yes" || text === "no" ? t(text) : text}</>;
+    case "what":
+      return <>{t(`expires.${text}`, { defaultValue: text })}</>;
+    case "state":
+      return <>{text === "stopped" || text === "waiting" ? t(`account.${text}`) : text}</>;
     default:
       return <>{text}</>;
   }

@@ -1,9 +1,10 @@
-import { Badge, Button, Group, Stack, Text, TextInput } from "@mantine/core";
+import { Badge, Group, Text, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { part } from "../api/call";
 import type { Page as Listed, RoleView } from "../api/types";
 import { useChange, useGet, useMay, useText } from "../core";
 import { useConfirm } from "../ui/confirm";
+import { FormSection } from "../ui/Form";
 import { Answered, Fault, Go, MayButton, Page, Section } from "../ui/kit";
 import { Permissions } from "../ui/Permissions";
 import classes from "./plain.module.css";
@@ -115,38 +116,26 @@ function Editor({ role, close }: { role?: RoleView; close: () => void }) {
   const [permissions, setPermissions] = useState(role?.permissions ?? ["event.read"]);
   const change = useChange();
   return (
-    <Section title={role === undefined ? t("roles.add") : t("roles.edit", { name: role.name })} lead={t("roles.edit_lead")}>
-      <form
-        onSubmit={(e) => {
-          e.preventDefault();
-          if (role === undefined)
-            change.run({ path: "/v1/roles", body: { name: name.trim(), permissions }, done: t("roles.did_add"), after: close });
-          else
-            change.run({
-              method: "PATCH",
-              path: `/v1/roles/${part(role.name)}`,
-              body: { permissions },
-              done: t("act.saved"),
-              after: close,
-            });
-        }}
-      >
-        <Stack gap="md" maw={720}>
-          {role === undefined && (
-            <TextInput label={t("roles.name")} required value={name} onChange={(e) => setName(e.currentTarget.value)} autoFocus />
-          )}
-          <Permissions value={permissions} set={setPermissions} />
-          <Fault error={change.error} />
-          <Group>
-            <Button type="submit" loading={change.busy} disabled={name.trim() === "" || permissions.length === 0}>
-              {t(role === undefined ? "roles.add" : "act.save")}
-            </Button>
-            <Button type="button" variant="default" onClick={close}>
-              {t("act.cancel")}
-            </Button>
-          </Group>
-        </Stack>
-      </form>
-    </Section>
+    <FormSection
+      wide
+      title={role === undefined ? t("roles.add") : t("roles.edit", { name: role.name })}
+      lead={t("roles.edit_lead")}
+      act={t(role === undefined ? "roles.add" : "act.save")}
+      busy={change.busy}
+      ready={name.trim() !== "" && permissions.length > 0}
+      error={change.error}
+      cancel={close}
+      submit={() => {
+        if (role === undefined)
+          change.run({ path: "/v1/roles", body: { name: name.trim(), permissions }, done: t("roles.did_add"), after: close });
+        else
+          change.run({ method: "PATCH", path: `/v1/roles/${part(role.name)}`, body: { permissions }, done: t("act.saved"), after: close });
+      }}
+    >
+      {role === undefined && (
+        <TextInput label={t("roles.name")} required value={name} onChange={(e) => setName(e.currentTarget.value)} autoFocus />
+      )}
+      <Permissions value={permissions} set={setPermissions} />
+    </FormSection>
   );
 }

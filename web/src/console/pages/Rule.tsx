@@ -198,7 +198,11 @@ function Editor({ was, all, isNew }: { was: RuleView; all: RuleView[]; isNew: bo
                 <Radio value="refuse" label={t("rule.need_refuse")} description={t("rules.need_refuse_help")} />
               </Stack>
             </Radio.Group>
-            {r.need === "primary" && <Alert color="yellow">{t("rules.primary_warning")}</Alert>}
+            {r.need === "primary" && (
+              <Alert color="yellow" role={was.need === r.need ? undefined : "alert"}>
+                {t("rules.primary_warning")}
+              </Alert>
+            )}
             {r.need === "both" && (
               <>
                 <MultiSelect
@@ -217,7 +221,11 @@ function Editor({ was, all, isNew }: { was: RuleView; all: RuleView[]; isNew: bo
                     <Radio value="pass" label={t("rules.unenrolled_pass")} description={t("rules.unenrolled_pass_help")} />
                   </Stack>
                 </Radio.Group>
-                {r.unenrolled === "pass" && <Alert color="yellow">{t("rules.pass_warning")}</Alert>}
+                {r.unenrolled === "pass" && (
+                  <Alert color="yellow" role={was.unenrolled === r.unenrolled ? undefined : "alert"}>
+                    {t("rules.pass_warning")}
+                  </Alert>
+                )}
                 <div className="sp-filters">
                   <NumberInput
                     label={t("rules.challenge")}

@@ -6,7 +6,6 @@ import { IconArrowUp, IconExternalLink, IconFilterPlus, IconPlayerPause, IconPla
 import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type KeyboardEvent, useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
-import { useOutcomes } from "~/i18n/outcomes";
 import { call, part } from "../api/call";
 import type { Application, ClientView, EventPage, EventView, Page as Listed, OutcomeView, RuleView, WhyView } from "../api/types";
 import { useGet, useMay, useText } from "../core";
@@ -173,7 +172,7 @@ function Log() {
         </Text>
       </Group>
       {state.skipped > 0 && (
-        <Alert color="yellow" p="xs">
+        <Alert color="yellow" p="xs" role="status">
           <Group justify="space-between" gap="xs">
             <Text size="sm">{t("log.skipped", { count: state.skipped, n: n(state.skipped) })}</Text>
             <Button
@@ -365,7 +364,7 @@ function Grid(props: {
                   </time>
                 </span>
                 <span role="gridcell" data-cell="outcome">
-                  <Verdict verdict={e.verdict} label={e.label} outcome={e.outcome} />
+                  <Verdict verdict={e.verdict} label={e.label} />
                   {e.count > 1 && <span className={classes.count}>× {n(e.count)}</span>}
                 </span>
                 <span role="gridcell" data-cell="account" className={classes.cut} title={e.account}>
@@ -420,13 +419,23 @@ function useNarrow(): boolean {
   );
 }
 
+/** The stable name of an outcome, which stands in addresses and queries. */
+function nameOf(o: OutcomeView): string {
+  return o.outcome ?? o.name ?? String(o.code);
+}
+
 /** What the log is filtered by: a chip for each, and a menu to add one. */
 function Filters(props: { filter: Filter; set: (key: FilterKey, value: string | undefined) => void; clear: () => void }) {
   const { t, minute } = useText();
   const { filter, set } = props;
   const [editing, setEditing] = useState<FilterKey | undefined>();
+  const outcomes = useGet<Listed<OutcomeView>>("/v1/outcomes", undefined, { enabled: filter.outcome !== undefined });
   const text = (key: FilterKey, value: string): string => {
     switch (key) {
+      case "outcome": {
+        const o = outcomes.data?.items.find((x) => nameOf(x) === value || String(x.code) === value);
+        return o === undefined ? value : o.label;
+      }
       case "within":
         return t(`span.${value}`);
       case "verdict":
@@ -559,7 +568,6 @@ function FilterForm(props: { name: FilterKey; value: string; apply: (value: stri
   const clients = useQuery({ ...list("/v1/clients"), enabled: name === "client" && settings });
   const rules = useQuery({ ...list("/v1/rules"), enabled: name === "rule" && may("policy.read") });
   const outcomes = useQuery({ ...list("/v1/outcomes"), enabled: name === "outcome" });
-  const inWords = useOutcomes();
 
   const choices = ((): { value: string; label: string }[] | undefined => {
     const named = (q: { data?: Listed<unknown> }) =>
@@ -573,10 +581,7 @@ function FilterForm(props: { name: FilterKey; value: string; apply: (value: stri
         return named(rules);
       case "outcome":
         return (outcomes.data?.items as OutcomeView[] | undefined)
-          ?.map((o) => ({
-            value: o.outcome ?? o.name ?? String(o.code),
-            label: `${inWords(o.outcome ?? o.name, o).label} (${String(o.code)})`,
-          }))
+          ?.map((o) => ({ value: nameOf(o), label: `${o.label} (${String(o.code)})` }))
           .sort((a, b) => a.label.localeCompare(b.label, language));
       case "stage":
         return stages.map((s) => ({ value: s, label: t(`stage.${s}`) }));

@@ -1,6 +1,6 @@
 import { Alert, Button, Group, PasswordInput, Select, Stack, Text, TextInput } from "@mantine/core";
 import { useState } from "react";
-import { useSaid } from "~/ui/Said";
+import { said } from "~/ui/Said";
 import { call } from "../api/call";
 import type { ClientView, Page as Listed, TestLogin } from "../api/types";
 import { useGet, useMay, useText } from "../core";
@@ -11,7 +11,6 @@ import classes from "./plain.module.css";
 /** A login as a client would bring it, with its trace. */
 export default function Test() {
   const { t } = useText();
-  const said = useSaid();
   const may = useMay();
   const clients = useGet<Listed<ClientView>>("/v1/clients", undefined, { enabled: may("settings.read") });
   const [client, setClient] = useState<string | null>(null);

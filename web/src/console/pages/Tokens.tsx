@@ -1,10 +1,11 @@
 // Tokens that nobody holds yet, and bringing in more.
-import { Alert, Button, FileInput, Group, List, Modal, PasswordInput, Stack, Text, TextInput } from "@mantine/core";
+import { Alert, Button, FileInput, Group, List, PasswordInput, Stack, Text, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { part } from "../api/call";
 import type { AuthenticatorView, ImportResult } from "../api/types";
 import { useChange, useList, useMay, useText } from "../core";
 import { useConfirm } from "../ui/confirm";
+import { FormDialog, RemoveButton } from "../ui/Form";
 import { Empty, Fault, MayButton, Mono, Page, Section, sentence, Time, Waiting } from "../ui/kit";
 import { Rows } from "../ui/Rows";
 import classes from "./plain.module.css";
@@ -61,9 +62,7 @@ export default function Tokens() {
                   <MayButton permission="authenticator.write" size="compact-xs" variant="light" onClick={() => setAssigning(h)}>
                     {t("tokens.assign")}
                   </MayButton>
-                  <MayButton permission="authenticator.revoke" size="compact-xs" variant="subtle" color="red" onClick={() => void drop(h)}>
-                    {t("act.remove")}
-                  </MayButton>
+                  <RemoveButton permission="authenticator.revoke" of={h.serial ?? h.label} remove={() => void drop(h)} />
                 </Group>
               ),
             },
@@ -80,46 +79,33 @@ function Assign({ h, close }: { h: AuthenticatorView; close: () => void }) {
   const [account, setAccount] = useState("");
   const change = useChange();
   return (
-    <Modal
-      opened
-      onClose={close}
+    <FormDialog
       title={t("tokens.assign_title", { label: h.serial ?? h.label })}
-      closeButtonProps={{ "aria-label": t("act.close") }}
+      close={close}
+      act={t("tokens.assign")}
+      busy={change.busy}
+      ready={account.trim() !== ""}
+      error={change.error}
+      submit={() =>
+        change.run({
+          path: `/v1/authenticators/${part(h.id)}/assign`,
+          body: { account: account.trim() },
+          done: t("tokens.did_assign", { name: account.trim() }),
+          after: close,
+        })
+      }
     >
-      <form
-        onSubmit={(e) => {
-          e.preventDefault();
-          change.run({
-            path: `/v1/authenticators/${part(h.id)}/assign`,
-            body: { account: account.trim() },
-            done: t("tokens.did_assign", { name: account.trim() }),
-            after: close,
-          });
-        }}
-      >
-        <Stack gap="md">
-          <Text size="sm">{t("tokens.assign_lead")}</Text>
-          <TextInput
-            label={t("event.account")}
-            required
-            value={account}
-            onChange={(e) => setAccount(e.currentTarget.value)}
-            data-autofocus
-            autoComplete="off"
-            spellCheck={false}
-          />
-          <Fault error={change.error} />
-          <Group justify="flex-end">
-            <Button variant="default" type="button" onClick={close}>
-              {t("act.cancel")}
-            </Button>
-            <Button type="submit" loading={change.busy} disabled={account.trim() === ""}>
-              {t("tokens.assign")}
-            </Button>
-          </Group>
-        </Stack>
-      </form>
-    </Modal>
+      <Text size="sm">{t("tokens.assign_lead")}</Text>
+      <TextInput
+        label={t("event.account")}
+        required
+        value={account}
+        onChange={(e) => setAccount(e.currentTarget.value)}
+        data-autofocus
+        autoComplete="off"
+        spellCheck={false}
+      />
+    </FormDialog>
   );
 }
 

@@ -1,12 +1,12 @@
-import { Button, Checkbox, Group, Select, Stack, TextInput } from "@mantine/core";
+import { Checkbox, Select, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { part } from "../api/call";
 import type { Application, Page as Listed, TrustedIPView } from "../api/types";
 import { useChange, useGet, useMay, useText } from "../core";
 import { useConfirm } from "../ui/confirm";
-import { Answered, Empty, Fault, MayButton, Mono, Page, Section, Time, Warnings } from "../ui/kit";
+import { FormSection, RemoveButton } from "../ui/Form";
+import { Answered, Empty, Fault, MayButton, Mono, Page, Time, Warnings } from "../ui/kit";
 import { Rows } from "../ui/Rows";
-import classes from "./plain.module.css";
 
 export default function TrustedIPs() {
   const { t } = useText();
@@ -41,57 +41,51 @@ export default function TrustedIPs() {
       }
     >
       {open && (
-        <Section title={t("trusted.add")} lead={t("trusted.add_lead")}>
-          <form
-            className={classes.form}
-            onSubmit={(e) => {
-              e.preventDefault();
-              add.run({
-                path: "/v1/trusted-ips",
-                body: { application, range: range.trim(), note: note.trim(), wide },
-                done: t("trusted.did_add"),
-                after: () => {
-                  setRange("");
-                  setNote("");
-                  setWide(false);
-                  setOpen(false);
-                },
-              });
-            }}
-          >
-            <Stack gap="md">
-              <Select
-                label={t("event.application")}
-                data={(applications.data?.items ?? []).map((a) => a.name)}
-                value={application}
-                onChange={setApplication}
-                required
-                nothingFoundMessage={t("nothing")}
-              />
-              <TextInput
-                label={t("trusted.range")}
-                description={t("trusted.range_help")}
-                required
-                value={range}
-                onChange={(e) => setRange(e.currentTarget.value)}
-                autoComplete="off"
-              />
-              <TextInput
-                label={t("trusted.note")}
-                description={t("trusted.note_help")}
-                value={note}
-                onChange={(e) => setNote(e.currentTarget.value)}
-              />
-              <Checkbox label={t("trusted.wide")} checked={wide} onChange={(e) => setWide(e.currentTarget.checked)} />
-              <Fault error={add.error} />
-              <Group>
-                <Button type="submit" loading={add.busy} disabled={application === null || range.trim() === ""}>
-                  {t("trusted.add")}
-                </Button>
-              </Group>
-            </Stack>
-          </form>
-        </Section>
+        <FormSection
+          title={t("trusted.add")}
+          lead={t("trusted.add_lead")}
+          act={t("trusted.add")}
+          busy={add.busy}
+          ready={application !== null && range.trim() !== ""}
+          error={add.error}
+          submit={() =>
+            add.run({
+              path: "/v1/trusted-ips",
+              body: { application, range: range.trim(), note: note.trim(), wide },
+              done: t("trusted.did_add"),
+              after: () => {
+                setRange("");
+                setNote("");
+                setWide(false);
+                setOpen(false);
+              },
+            })
+          }
+        >
+          <Select
+            label={t("event.application")}
+            data={(applications.data?.items ?? []).map((a) => a.name)}
+            value={application}
+            onChange={setApplication}
+            required
+            nothingFoundMessage={t("nothing")}
+          />
+          <TextInput
+            label={t("trusted.range")}
+            description={t("trusted.range_help")}
+            required
+            value={range}
+            onChange={(e) => setRange(e.currentTarget.value)}
+            autoComplete="off"
+          />
+          <TextInput
+            label={t("trusted.note")}
+            description={t("trusted.note_help")}
+            value={note}
+            onChange={(e) => setNote(e.currentTarget.value)}
+          />
+          <Checkbox label={t("trusted.wide")} checked={wide} onChange={(e) => setWide(e.currentTarget.checked)} />
+        </FormSection>
       )}
       <Fault error={remove.error} />
       <Answered q={q}>
@@ -114,18 +108,7 @@ export default function TrustedIPs() {
               {
                 key: "do",
                 label: "",
-                render: (v) => (
-                  <MayButton
-                    permission="policy.write"
-                    size="compact-xs"
-                    variant="subtle"
-                    color="red"
-                    onClick={() => void drop(v)}
-                    aria-label={`${t("act.remove")}: ${v.range}`}
-                  >
-                    {t("act.remove")}
-                  </MayButton>
-                ),
+                render: (v) => <RemoveButton permission="policy.write" of={v.range} remove={() => void drop(v)} />,
               },
             ]}
           />

@@ -1,7 +1,6 @@
 // What would happen if somebody logged in now. Nothing is done, counted or kept.
 import { Alert, Badge, Button, Group, Select, Stack, Text, TextInput } from "@mantine/core";
 import { useState } from "react";
-import { useOutcomes } from "~/i18n/outcomes";
 import { call } from "../api/call";
 import type { Application, ClientView, ExplainView, Page as Listed } from "../api/types";
 import { useGet, useMay, useText } from "../core";
@@ -117,22 +116,15 @@ export function Explainer(props: { account?: string; plain?: boolean }) {
   );
 }
 
-/** The outcome whose remedy is shown: who is asked and cannot be let in whatever they answer lacks an account or a second factor. */
-function obstacle(v: ExplainView): string {
-  if (v.verdict !== "challenge") return v.outcome;
-  return v.account === "" ? "user-not-found" : "user-incomplete";
-}
-
 function Answer({ v }: { v: ExplainView }) {
   const { t, exact } = useText();
-  const inWords = useOutcomes();
   return (
     <Section
       title={v.client === "" ? v.application : t("explain.at_client", { client: v.client })}
       actions={<Badge color={v.possible ? "green" : "red"}>{t(v.possible ? "explain.possible" : "explain.impossible")}</Badge>}
     >
       <Stack gap="md">
-        <Alert color={v.possible ? "green" : "red"} title={<Status tone={v.possible ? "ok" : "bad"}>{inWords(v.outcome, v).label}</Status>}>
+        <Alert color={v.possible ? "green" : "red"} title={<Status tone={v.possible ? "ok" : "bad"}>{v.label}</Status>}>
           {sentence(v.answer)}
         </Alert>
         {v.remedy !== undefined && v.remedy !== "" && (
@@ -140,7 +132,7 @@ function Answer({ v }: { v: ExplainView }) {
             <Text fw={600} mb={4}>
               {t("trace.what_to_do")}
             </Text>
-            <Duties remedy={inWords(obstacle(v), { remedy: v.remedy }).remedy} />
+            <Duties remedy={v.remedy} />
           </div>
         )}
         <Facts

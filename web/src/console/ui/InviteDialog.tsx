@@ -91,7 +91,7 @@ export function InviteDialog(props: { account: string; replace: boolean; close: 
               </div>
             </>
           )}
-          <Alert color="yellow">
+          <Alert color="yellow" role="status">
             {t("invite.once")} {t("invite.expires")} <Time at={made.expires} form="exact" />.
           </Alert>
           <Group justify="flex-end">

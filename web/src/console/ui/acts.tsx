@@ -6,7 +6,10 @@ import { diff } from "../lib/diff";
 import classes from "./acts.module.css";
 import { Time } from "./kit";
 
-/** What an act changed, as it was and as it is. */
+/**
+ * What an act changed, as it was and as it is. Values stand as they were recorded
+ * and in no language (zxx), for programs wrote them: "refuse", "oath".
+ */
 export function Difference(props: { before?: unknown; after?: unknown }) {
   const { t } = useText();
   const isNew = props.before === undefined || props.before === null || props.before === "";
@@ -34,13 +37,13 @@ export function Difference(props: { before?: unknown; after?: unknown }) {
               {d.before !== undefined && !isNew && (
                 <del>
                   <span className="sp-hidden">{t("acts.was")} </span>
-                  {d.before}
+                  <span lang="zxx">{d.before}</span>
                 </del>
               )}
               {d.after !== undefined && !isGone && (
                 <ins>
                   <span className="sp-hidden">{t("acts.is")} </span>
-                  {d.after}
+                  <span lang="zxx">{d.after}</span>
                 </ins>
               )}
             </td>

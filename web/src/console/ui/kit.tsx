@@ -3,7 +3,6 @@
 import { Alert, Anchor, Badge, Button, type ButtonProps, Group, List, Stack, Text, Tooltip } from "@mantine/core";
 import { IconAlertTriangle, IconArrowLeft, IconCircleCheck, IconInfoCircle } from "@tabler/icons-react";
 import type { ReactNode } from "react";
-import { useOutcomes } from "~/i18n/outcomes";
 import {
   CopyButton,
   EmptyState,
@@ -147,9 +146,9 @@ export function Go(props: { to: string; children: ReactNode }) {
 const tones: Record<string, Tone> = { accept: "ok", reject: "bad", challenge: "info", unavailable: "warn", ignore: "warn" };
 
 /** How a login ended: a sign and a word, never a colour alone. */
-export function Verdict(props: { verdict: string; label?: string; outcome?: string }) {
+export function Verdict(props: { verdict: string; label?: string }) {
   const { t } = useText();
-  const { label } = useOutcomes()(props.outcome, props);
+  const { label } = props;
   const word = t(`verdict.${props.verdict}`, { defaultValue: props.verdict });
   return (
     <span className={classes.verdict}>

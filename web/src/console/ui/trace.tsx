@@ -2,14 +2,13 @@
 import { Alert, Badge, Button, Group, Stack, Tabs, Text } from "@mantine/core";
 import { IconCheck, IconX } from "@tabler/icons-react";
 import { useState } from "react";
-import { useOutcomes } from "~/i18n/outcomes";
-import { useSaid } from "~/ui/Said";
+import { said } from "~/ui/Said";
 import { part } from "../api/call";
 import type { Step, WhyView } from "../api/types";
 import { useText } from "../core";
 import { A } from "../go";
 import { moreLike } from "../lib/filter";
-import { duties, telling } from "../lib/remedy";
+import { duties, mending, telling } from "../lib/remedy";
 import { AccountLink, Copy, Facts, Go, Mono, sentence, Time, Verdict, Warnings } from "./kit";
 
 /** What happened at each stage and how long it took. */
@@ -66,10 +65,8 @@ export function Duties(props: { remedy: string }) {
   );
 }
 
-export function Explained(props: { why: WhyView }) {
+export function Explained({ why }: { why: WhyView }) {
   const { t, span } = useText();
-  const said = useSaid();
-  const why = useOutcomes()(props.why.outcome, props.why);
   const first = why.administrator !== undefined && why.administrator !== "" ? "administrator" : "help_desk";
   const [reading, setReading] = useState<string | null>(first);
   const help = telling(why.help_desk);
@@ -120,13 +117,13 @@ export function Explained(props: { why: WhyView }) {
                 {sentence(help.tells)}
               </Alert>
             )}
-            {first === "help_desk" && why.remedy !== undefined && why.remedy !== "" && <WhatToDo remedy={why.remedy} />}
+            {first === "help_desk" && why.remedy !== undefined && why.remedy !== "" && <WhatToDo why={why} remedy={why.remedy} />}
           </Stack>
         </Tabs.Panel>
         <Tabs.Panel value="administrator" pt="md">
           <Stack gap="sm">
             <Text>{why.administrator}</Text>
-            {why.remedy !== undefined && why.remedy !== "" && <WhatToDo remedy={why.remedy} />}
+            {why.remedy !== undefined && why.remedy !== "" && <WhatToDo why={why} remedy={why.remedy} />}
           </Stack>
         </Tabs.Panel>
       </Tabs>
@@ -191,11 +188,15 @@ export function Explained(props: { why: WhyView }) {
   );
 }
 
-function WhatToDo(props: { remedy: string }) {
+function WhatToDo({ why, remedy }: { why: WhyView; remedy: string }) {
   const { t } = useText();
+  const mends = mending(why.outcome, why.account);
   return (
     <Alert color="green" title={t("trace.what_to_do")} icon={<IconCheck />}>
-      <Duties remedy={props.remedy} />
+      <Stack gap="xs">
+        <Duties remedy={remedy} />
+        {mends !== undefined && <Go to={`/console/accounts/${part(why.account)}`}>{t(mends, { name: why.account })}</Go>}
+      </Stack>
     </Alert>
   );
 }

@@ -5,6 +5,7 @@ import { type FormEvent, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, got, keepSession, useApi, useSession } from "~/api";
 import { CentrePage, Loading, ProblemNote } from "~/ui";
+import { forgetSession, noteSession, useOwnSession } from "../signedIn";
 import { EnrolFlow, InsecureNote } from "./EnrolFlow";
 import { takeFragment } from "./secret";
 
@@ -14,14 +15,14 @@ export function EnrolPage() {
   const config = useApi("/v1/config");
   const [secret] = useState(takeFragment);
   const [redeemed, setRedeemed] = useState(false);
-  const session = useSession("portal");
+  const session = useOwnSession("portal");
   // A page that is loaded again goes on where it was, while the session lasts.
   const going = redeemed || (!secret && session.data?.enrolling);
   const lead = config.data?.issuer ? t("enrol.lead", { issuer: config.data.issuer }) : undefined;
   return (
     <CentrePage title={t("enrol.title")} lead={going ? undefined : lead} wide={going}>
       <InsecureNote />
-      {session.isPending && !secret ? <Loading /> : going ? <Enrolling /> : <Redeem secret={secret} onDone={() => setRedeemed(true)} />}
+      {session.isLoading && !secret ? <Loading /> : going ? <Enrolling /> : <Redeem secret={secret} onDone={() => setRedeemed(true)} />}
     </CentrePage>
   );
 }
@@ -42,6 +43,7 @@ function Redeem({ secret, onDone }: { secret: string; onDone: () => void }) {
       const body = byCode ? { name: name.trim(), code: code.replace(/[\s-]/g, "") } : { secret };
       const { session } = await got(api.POST("/v1/invitations/redeem", { body }));
       keepSession(queries, "portal", session);
+      noteSession("portal");
       onDone();
     } catch (x) {
       setError(x);
@@ -117,7 +119,10 @@ function Enrolling() {
         doneLabel={t("enrol.done.portal")}
         onDone={() => {
           // What an invitation began may do no more than enrol; from here on people sign in.
-          const leave = () => location.assign("/sign-in?client=portal");
+          const leave = () => {
+            forgetSession("portal");
+            location.assign("/sign-in?client=portal");
+          };
           if (session.data?.enrolling) void api.DELETE("/v1/session", { params: { query: { client: "portal" } } }).then(leave, leave);
           else void navigate({ to: "/portal" });
         }}

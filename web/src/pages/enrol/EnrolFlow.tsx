@@ -79,14 +79,14 @@ export function EnrolFlow({ me, onLeave, onDone, doneLabel }: EnrolFlowProps) {
     case "passkey":
       return <Passkey onBack={back} onDone={finish} />;
     case "token":
-      return <Token onBack={back} onDone={finish} />;
+      return <Token me={me} onBack={back} onDone={finish} />;
     case undefined:
       return <Choice me={me} onChoose={setKind} onLeave={onLeave} />;
   }
 }
 
 /** One step, with its heading; the focus goes there when the step comes up. */
-function Part({ title, lead, icon, children }: { title: string; lead?: ReactNode; icon?: ReactNode; children: ReactNode }) {
+export function Part({ title, lead, icon, children }: { title: string; lead?: ReactNode; icon?: ReactNode; children: ReactNode }) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => heading.current?.focus(), []);
   return (
@@ -226,15 +226,15 @@ function App({ me, onBack, onDone }: MethodProps & { me: Me }) {
             </Text>
           </Collapse>
         </div>
-        <CodeTest ceremony={enrolment?.ceremony} label={t("enrol.oath.code")} help={t("enrol.oath.codeHelp")} onDone={onDone} />
+        <CodeTest me={me} ceremony={enrolment?.ceremony} label={t("enrol.oath.code")} help={t("enrol.oath.codeHelp")} onDone={onDone} />
         <Back onBack={onBack} />
       </Stack>
     </Part>
   );
 }
 
-/** The live test: a code that works now. */
-function CodeTest(props: { ceremony?: string; label: string; help: string; two?: boolean; onDone: (e: Enrolled) => void }) {
+/** The live test: a code that works now, by itself even if its owner has a PIN. */
+function CodeTest(props: { me: Me; ceremony?: string; label: string; help: string; two?: boolean; onDone: (e: Enrolled) => void }) {
   const { t } = useTranslation();
   const [code, setCode] = useState("");
   const [second, setSecond] = useState("");
@@ -266,11 +266,11 @@ function CodeTest(props: { ceremony?: string; label: string; help: string; two?:
         <ProblemNote error={error} title={t("enrol.test.failed")} />
         <TextInput
           label={props.label}
-          description={props.help}
+          description={props.me.pin?.set ? `${props.help} ${t("enrol.test.withoutPin")}` : props.help}
           size="md"
           inputMode="numeric"
           autoComplete="one-time-code"
-          maxLength={12}
+          maxLength={64}
           required
           withAsterisk={false}
           value={code}
@@ -283,7 +283,7 @@ function CodeTest(props: { ceremony?: string; label: string; help: string; two?:
             size="md"
             inputMode="numeric"
             autoComplete="off"
-            maxLength={12}
+            maxLength={64}
             value={second}
             onChange={(e) => setSecond(e.currentTarget.value)}
           />
@@ -343,7 +343,7 @@ function Passkey({ onBack, onDone }: MethodProps) {
   );
 }
 
-function Token({ onBack, onDone }: MethodProps) {
+function Token({ me, onBack, onDone }: MethodProps & { me: Me }) {
   const { t } = useTranslation();
   const [serial, setSerial] = useState("");
   const [ceremony, setCeremony] = useState<string>();
@@ -367,7 +367,7 @@ function Token({ onBack, onDone }: MethodProps) {
         {ceremony ? (
           <>
             <Text>{t("enrol.token.found", { serial: serial.trim() })}</Text>
-            <CodeTest two ceremony={ceremony} label={t("enrol.token.code")} help={t("enrol.token.codeHelp")} onDone={onDone} />
+            <CodeTest two me={me} ceremony={ceremony} label={t("enrol.token.code")} help={t("enrol.token.codeHelp")} onDone={onDone} />
           </>
         ) : (
           <form onSubmit={submit}>

@@ -3,12 +3,11 @@ import { IconHistory } from "@tabler/icons-react";
 import { useInfiniteQuery, useMutation, useQueryClient } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
 import { api, got, keyOf, type MyEvent } from "~/api";
-import { type Column, confirm, DataTable, EmptyState, full, Page, Reference, Time, toast, useFactorName, useSaid, Verdict } from "~/ui";
+import { type Column, confirm, DataTable, EmptyState, full, Page, Reference, said, Time, toast, useFactorName, Verdict } from "~/ui";
 
 /** One's own sign-ins, each of which can be said to have been somebody else's. */
 export function HistoryPage() {
   const { t, i18n } = useTranslation();
-  const said = useSaid();
   const factor = useFactorName();
   const queries = useQueryClient();
   const events = useInfiniteQuery({

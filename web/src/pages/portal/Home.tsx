@@ -1,7 +1,9 @@
-import { ActionIcon, Badge, Button, Group, Menu, Modal, Stack, Text, TextInput } from "@mantine/core";
+import { ActionIcon, Alert, Badge, Button, Group, Menu, Modal, Stack, Text, TextInput } from "@mantine/core";
 import {
+  IconAlertTriangle,
   IconCalculator,
   IconDeviceMobile,
+  IconDialpad,
   IconDots,
   IconFingerprint,
   IconLock,
@@ -16,8 +18,10 @@ import { useNavigate } from "@tanstack/react-router";
 import { type ComponentType, type FormEvent, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { type AuthenticatorView, api, got, keyOf, type Me, ProblemError, useApi } from "~/api";
-import { confirm, EmptyState, Loading, Page, ProblemNote, RecoveryCodes, Section, Status, Time, toast, useFactorName } from "~/ui";
+import { confirm, EmptyState, Loading, Page, ProblemNote, RecoveryCodes, Section, Status, Time, toast, useFactorName, useNow } from "~/ui";
+import { date } from "~/ui/time";
 import { NewPassword } from "../enrol/EnrolFlow";
+import { pinStanding } from "../enrol/pin";
 
 const icons: Record<string, ComponentType<{ size?: number; "aria-hidden"?: boolean }>> = {
   webauthn: IconFingerprint,
@@ -36,6 +40,7 @@ export function HomePage() {
   const add = () => void navigate({ to: "/portal/add" });
   return (
     <Page title={t("portal.home.title", { name: me.data.name })} lead={t("portal.home.lead")}>
+      {me.data.pin ? <PinEnds pin={me.data.pin} /> : null}
       <Section
         title={t("portal.methods.title")}
         lead={second.length === 1 ? t("portal.methods.onlyOne") : t("portal.methods.lead")}
@@ -58,6 +63,7 @@ export function HomePage() {
         )}
       </Section>
       <Recovery me={me.data} hasSecond={second.length > 0} />
+      {me.data.pin ? <Pin pin={me.data.pin} /> : null}
       <Password me={me.data} />
       {me.data.may_bypass || me.data.bypass ? <Bypass me={me.data} /> : null}
     </Page>
@@ -264,6 +270,103 @@ function Recovery({ me, hasSecond }: { me: Me; hasSecond: boolean }) {
           />
         </Modal>
       ) : null}
+    </Section>
+  );
+}
+
+type PIN = NonNullable<Me["pin"]>;
+
+/** Says that a PIN must be changed: who comes with an expired one comes for that. */
+function PinEnds({ pin }: { pin: PIN }) {
+  const { t, i18n } = useTranslation();
+  const navigate = useNavigate();
+  const standing = pinStanding(pin, useNow());
+  if (standing !== "ending" && standing !== "expired") return null;
+  const on = pin.expires ? date(new Date(pin.expires), i18n.language) : "";
+  return (
+    <Alert
+      color={standing === "expired" ? "red" : "yellow"}
+      icon={<IconAlertTriangle aria-hidden />}
+      mb="md"
+      title={t(`portal.pin.${standing}`, { date: on })}
+    >
+      <Text size="sm" mb="sm">
+        {t(`portal.pin.${standing}What`)}
+      </Text>
+      <Button size="sm" onClick={() => void navigate({ to: "/portal/pin" })}>
+        {t("portal.pin.now")}
+      </Button>
+    </Alert>
+  );
+}
+
+function Pin({ pin }: { pin: PIN }) {
+  const { t } = useTranslation();
+  const navigate = useNavigate();
+  const refresh = useMe();
+  const standing = pinStanding(pin, useNow());
+  const remove = useMutation({
+    mutationFn: () => got(api.DELETE("/v1/me/pin")),
+    onSuccess: async () => {
+      toast.ok(t("portal.pin.removed"));
+      await refresh();
+    },
+    onError: toast.problem,
+  });
+  const askRemove = async () => {
+    const yes = await confirm({
+      title: t("portal.pin.askTitle"),
+      happens: [t("portal.pin.askCodes"), t("portal.pin.askFinder"), t("portal.pin.askSessions"), t("portal.pin.askAgain")],
+      action: t("portal.pin.remove"),
+      danger: true,
+    });
+    if (yes) remove.mutate();
+  };
+  const set = (
+    <span>
+      {t("portal.pin.since")} <Time value={pin.set} as="date" />
+    </span>
+  );
+  return (
+    <Section
+      title={t("portal.pin.title")}
+      lead={t("portal.pin.lead")}
+      actions={
+        <Group gap="xs">
+          <Button
+            variant="default"
+            leftSection={<IconDialpad size={17} aria-hidden />}
+            onClick={() => void navigate({ to: "/portal/pin" })}
+          >
+            {pin.set ? t("portal.pin.change") : t("portal.pin.set")}
+          </Button>
+          {pin.set ? (
+            <Button variant="default" loading={remove.isPending} onClick={() => void askRemove()}>
+              {t("portal.pin.remove")}
+            </Button>
+          ) : null}
+        </Group>
+      }
+    >
+      {standing === "none" ? (
+        <Status tone="muted">{t("portal.pin.none")}</Status>
+      ) : (
+        <Stack gap={4} align="flex-start">
+          {standing === "good" ? <Status tone="ok">{set}</Status> : <Text>{set}</Text>}
+          {standing === "good" && pin.expires ? (
+            <Text size="sm" c="dimmed">
+              {t("portal.pin.until")} <Time value={pin.expires} as="date" />
+            </Text>
+          ) : null}
+          {standing === "good" ? null : (
+            <Status tone={standing === "expired" ? "bad" : "warn"}>
+              <span>
+                {standing === "expired" ? t("portal.pin.over") : t("portal.pin.until")} <Time value={pin.expires} as="date" />
+              </span>
+            </Status>
+          )}
+        </Stack>
+      )}
     </Section>
   );
 }

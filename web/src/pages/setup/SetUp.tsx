@@ -4,11 +4,12 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { type FormEvent, type ReactNode, useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
-import { api, can, got, keepSession, type SignIn, toProblem, useApi, useSession } from "~/api";
+import { api, can, got, keepSession, type SignIn, toProblem, useApi } from "~/api";
 import { CentrePage, Loading, makePasskey, PasskeyError, PasskeyNote, ProblemNote, RecoveryCodes, Steps } from "~/ui";
 import { InsecureNote, PasswordFields } from "../enrol/EnrolFlow";
 import { takeFragment } from "../enrol/secret";
 import { SignInForm } from "../SignIn";
+import { noteSession, useOwnSession } from "../signedIn";
 import { done, next, type Standing, type StepName, steps } from "./progress";
 import { TestStep } from "./Test";
 import { ApplicationStep, ClientStep, PersonStep } from "./Things";
@@ -30,7 +31,7 @@ export function SetUpPage() {
   const [client, setClient] = useState<string>();
 
   const config = useApi("/v1/config");
-  const session = useSession("console");
+  const session = useOwnSession("console");
   const signedIn = Boolean(session.data);
   const on = { enabled: signedIn };
   const applications = useApi("/v1/applications", undefined, on);
@@ -52,7 +53,7 @@ export function SetUpPage() {
     );
   }
   const waiting = signedIn && (!applications.data || !clients.data || !people.data);
-  if (!config.data || session.isPending || (waiting && !applications.error && !clients.error && !people.error)) {
+  if (!config.data || session.isLoading || (waiting && !applications.error && !clients.error && !people.error)) {
     return (
       <CentrePage title={t("setup.title")}>
         <Loading />
@@ -117,6 +118,7 @@ export function SetUpPage() {
             client="console"
             name={owner}
             onDone={(answer: SignIn) => {
+              noteSession("console");
               if (answer.session) keepSession(queries, "console", answer.session);
               else void session.refetch();
             }}

@@ -2,8 +2,7 @@ import { Alert, Button, Group, Loader, PasswordInput, Select, Stack, Text, TextI
 import { type FormEvent, useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, type EventView, got, useApi, type WhyView } from "~/api";
-import { useOutcomes } from "~/i18n/outcomes";
-import { Facts, Loading, ProblemNote, Reference, Section, Time, Timeline, useSaid, Verdict } from "~/ui";
+import { Facts, Loading, ProblemNote, Reference, Section, said, Time, Timeline, Verdict } from "~/ui";
 
 interface TestStepProps {
   clients: string[];
@@ -66,10 +65,8 @@ function Why({ reference }: { reference: string }) {
   return <WhyCard why={why.data} />;
 }
 
-function WhyCard(props: { why: WhyView }) {
-  const why = useOutcomes()(props.why.outcome, props.why);
+function WhyCard({ why }: { why: WhyView }) {
   const { t } = useTranslation();
-  const said = useSaid();
   return (
     <Stack gap="md">
       <Facts
@@ -91,7 +88,6 @@ function WhyCard(props: { why: WhyView }) {
 /** A login as the client would send it, through the same decision. What the stream has shown already is not shown twice. */
 function TestHere({ client, shown }: { client: string; shown: string | undefined }) {
   const { t } = useTranslation();
-  const said = useSaid();
   const [name, setName] = useState("");
   const [password, setPassword] = useState("");
   const [code, setCode] = useState("");
@@ -126,7 +122,9 @@ function TestHere({ client, shown }: { client: string; shown: string | undefined
           <ProblemNote error={error} />
           {state ? (
             <>
-              <Alert color="blue">{said(message)}</Alert>
+              <Alert color="blue" role="status">
+                {said(message)}
+              </Alert>
               <TextInput
                 label={t("signin.code")}
                 inputMode="numeric"

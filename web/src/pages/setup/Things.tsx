@@ -242,7 +242,7 @@ export function PersonStep({ mayInvite, onDone }: { mayInvite: boolean; onDone: 
               </>
             ) : null}
             {code?.code ? (
-              <Alert color="blue" title={t("setup.person.code")}>
+              <Alert color="blue" role="status" title={t("setup.person.code")}>
                 <Group justify="space-between">
                   <Text ff="monospace" fz="xl" fw={650}>
                     {code.code}
