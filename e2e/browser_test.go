@@ -103,7 +103,7 @@ func withPages(t *testing.T) string {
 	}
 	program := filepath.Join(t.TempDir(), "sallyport")
 	if raceDetector {
-		err = build(program, "CGO_ENABLED=1", "-race")
+		err = build(program, "CGO_ENABLED=1", raceFlags...)
 	} else {
 		err = build(program, "CGO_ENABLED=0")
 	}
