@@ -26,6 +26,7 @@ export function useText() {
       clock: (text: string) => time.clock(text, language, new Date()),
       relative: (text: string) => time.relative(text, language, new Date()),
       span: (micros: number) => time.span(micros, language),
+      kept: (duration: string) => time.kept(duration, language),
       list: (names: string[]) => new Intl.ListFormat(language, { type: "conjunction" }).format(names),
     };
   }, [translate, language]);

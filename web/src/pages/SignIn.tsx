@@ -229,7 +229,7 @@ export function SignInForm({ client, returnTo, name: given, onDone }: SignInForm
         </Button>
         {onlyPasskey ? (
           <Text size="sm" c="dimmed">
-            {t("signin.consoleHelp")}
+            {t("signin.consoleHelp")} <a href="/sign-in?client=portal">{t("signin.toPortal")}</a>
           </Text>
         ) : (
           <>

@@ -15,7 +15,10 @@ export interface Column<T> {
   primary?: boolean;
   /** Left out of cards, because another column says it too. */
   hideOnCard?: boolean;
+  /** Long text: in cards it has the whole width, without its heading. */
+  wideOnCard?: boolean;
   sortable?: boolean;
+  /** The least width on wide screens, for what would else break within a word. */
   width?: string;
 }
 
@@ -131,18 +134,21 @@ export function DataTable<T>(props: DataTableProps<T>) {
                     onKeyDown={onOpen ? (e) => walk(e, row) : undefined}
                     onClick={onOpen ? (e) => click(e, row) : undefined}
                   >
-                    {columns.map((c) => (
-                      <td
-                        key={c.key}
-                        data-label={c.primary ? "" : c.label}
-                        data-primary={c.primary || undefined}
-                        data-align={c.align}
-                        data-nowrap={c.nowrap || undefined}
-                        data-hide={c.hideOnCard || undefined}
-                      >
-                        <div>{c.cell(row)}</div>
-                      </td>
-                    ))}
+                    {columns
+                      .map((c) => ({ c, content: c.cell(row) }))
+                      .map(({ c, content }) => (
+                        <td
+                          key={c.key}
+                          data-label={c.primary || c.wideOnCard ? "" : c.label}
+                          data-none={content === "–" || undefined}
+                          data-primary={c.primary || undefined}
+                          data-align={c.align}
+                          data-nowrap={c.nowrap || undefined}
+                          data-hide={c.hideOnCard || undefined}
+                        >
+                          <div>{content}</div>
+                        </td>
+                      ))}
                   </tr>
                 );
               })}

@@ -76,6 +76,8 @@ export interface NavItem {
   icon: ComponentType<{ size?: number; "aria-hidden"?: boolean }>;
   /** Current only at this very path, not below it. */
   exact?: boolean;
+  /** Pages elsewhere that belong to it. */
+  also?: string[];
   extra?: ReactNode;
 }
 
@@ -109,6 +111,18 @@ export function Frame(props: FrameProps) {
   // biome-ignore lint/correctness/useExhaustiveDependencies: going somewhere closes the drawer
   useEffect(() => drawer.close(), [path]);
   const nav = props.nav?.length ? <Navigation groups={props.nav} /> : null;
+  const bar = useRef<HTMLElement>(null);
+  const hasNav = nav !== null;
+  // The current page's entry is in sight, and the page itself does not move.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: going somewhere changes which entry is current
+  useEffect(() => {
+    const entry = bar.current?.querySelector("[aria-current]")?.getBoundingClientRect();
+    if (!hasNav || !bar.current || !entry) return;
+    const sight = bar.current.getBoundingClientRect();
+    const room = 12;
+    if (entry.bottom > sight.bottom - room) bar.current.scrollTop += entry.bottom - sight.bottom + room;
+    else if (entry.top < sight.top + room) bar.current.scrollTop -= sight.top - entry.top + room;
+  }, [path, hasNav]);
   return (
     <div className="sp-frame" data-plain={nav ? undefined : true}>
       <SkipLink />
@@ -144,7 +158,7 @@ export function Frame(props: FrameProps) {
       </header>
       {nav ? (
         <>
-          <nav className="sp-nav" aria-label={t("ui.navigation")}>
+          <nav className="sp-nav" ref={bar} aria-label={t("ui.navigation")}>
             {nav}
           </nav>
           <Drawer
@@ -168,6 +182,7 @@ export function Frame(props: FrameProps) {
 }
 
 function Navigation({ groups }: { groups: NavGroup[] }) {
+  const path = useRouterState({ select: (s) => s.location.pathname });
   return groups.map((g) => (
     <div key={g.title ?? g.items[0]?.to}>
       {g.title ? <div className="sp-nav-title">{g.title}</div> : null}
@@ -175,7 +190,12 @@ function Navigation({ groups }: { groups: NavGroup[] }) {
         {g.items.map((i) => (
           <li key={i.to}>
             {/* The link says by itself whether it is the current page. */}
-            <Link to={i.to} className="sp-nav-link" activeOptions={{ exact: i.exact ?? false, includeSearch: false }}>
+            <Link
+              to={i.to}
+              className="sp-nav-link"
+              activeOptions={{ exact: i.exact ?? false, includeSearch: false }}
+              aria-current={i.also?.includes(path) ? "true" : undefined}
+            >
               <i.icon size={18} aria-hidden />
               {i.label}
               {i.extra ? <span className="sp-nav-extra">{i.extra}</span> : null}

@@ -15,7 +15,7 @@ export function Steps({ label, steps, now, onGo }: StepsProps) {
   const at = steps.findIndex((s) => s.key === now);
   return (
     <nav aria-label={label}>
-      <VisuallyHidden>{t("ui.steps.at", { step: at + 1, of: steps.length })}</VisuallyHidden>
+      <p className="sp-steps-at">{t("ui.steps.at", { step: at + 1, of: steps.length, title: steps[at]?.title ?? "" })}</p>
       <ol className="sp-steps">
         {steps.map((s, i) => {
           const text = (

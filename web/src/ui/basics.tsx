@@ -10,6 +10,7 @@ import {
   IconCopy,
   IconHourglass,
   IconInfoCircle,
+  IconLink,
   IconPlugConnectedX,
 } from "@tabler/icons-react";
 import type { ComponentType, ReactNode } from "react";
@@ -62,11 +63,12 @@ export function useFactorName(): (factor: string | undefined) => string {
 }
 
 /** Copies a value; says so to eyes and ears. */
-export function CopyButton({ value, label, wide }: { value: string; label?: string; wide?: boolean }) {
+export function CopyButton({ value, label, wide, link }: { value: string; label?: string; wide?: boolean; link?: boolean }) {
   const { t } = useTranslation();
   const clipboard = useClipboard({ timeout: 2500 });
   const text = clipboard.copied ? t("ui.copy.done") : (label ?? t("ui.copy.do"));
-  const icon = clipboard.copied ? <IconCheck size={16} aria-hidden /> : <IconCopy size={16} aria-hidden />;
+  const Icon = clipboard.copied ? IconCheck : link ? IconLink : IconCopy;
+  const icon = <Icon size={16} aria-hidden />;
   return (
     <>
       {wide ? (

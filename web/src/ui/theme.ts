@@ -169,6 +169,7 @@ export const variables: CSSVariablesResolver = () => ({
     "--sp-surface": "#1a2025",
     "--sp-line": "#2d363d",
     "--sp-field-line": "#74808a",
+    "--combobox-chevron-color": "#87929c",
     "--sp-hover": "#222a30",
     "--sp-selected": "#17343a",
     "--sp-ok": "#7bce8d",

@@ -60,13 +60,35 @@ export function relative(text: string, language: string, now: Date): string {
   return f.format(0, "second");
 }
 
-/** A length of time in the unit that suits it: 840 µs, 12 ms, 3.4 s, 2 min. */
+/** A length of time in the unit that suits it: 840 µs, 12 ms, 3.4 s, 2 min, 3 hours, 4 days. */
 export function span(micros: number, language: string): string {
   const n = (value: number, digits: number) => new Intl.NumberFormat(language, { maximumFractionDigits: digits }).format(value);
   if (micros < 1000) return `${n(micros, 0)} µs`;
   if (micros < 1_000_000) return `${n(micros / 1000, micros < 10_000 ? 1 : 0)} ms`;
   if (micros < 120_000_000) return `${n(micros / 1_000_000, micros < 10_000_000 ? 1 : 0)} s`;
-  return `${n(micros / 60_000_000, 0)} min`;
+  const minutes = micros / 60_000_000;
+  if (minutes < 120) return `${n(minutes, 0)} min`;
+  const [value, unit] = minutes < 2880 ? [minutes / 60, "hour"] : [minutes / 1440, "day"];
+  return new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "long", maximumFractionDigits: 0 }).format(value);
+}
+
+/** A setting such as "2160h0m0s" in words: "90 days". What is no such length stays as it is. */
+export function kept(duration: string, language: string): string {
+  const m = /^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$/.exec(duration);
+  if (m === null || duration === "") return duration;
+  let seconds = Number(m[1] ?? 0) * 3600 + Number(m[2] ?? 0) * 60 + Number(m[3] ?? 0);
+  const parts: string[] = [];
+  for (const [unit, size] of [
+    ["day", 86_400],
+    ["hour", 3600],
+    ["minute", 60],
+    ["second", 1],
+  ] as const) {
+    const count = Math.floor(seconds / size);
+    seconds -= count * size;
+    if (count > 0) parts.push(new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "long" }).format(count));
+  }
+  return parts.length === 0 ? duration : new Intl.ListFormat(language, { type: "unit" }).format(parts);
 }
 
 /** The value of a datetime-local field for a time, and back. */

@@ -80,6 +80,8 @@ export default function AddVPN() {
                 required
                 placeholder="office-vpn"
                 autoFocus
+                // The list would lie over the button; it opens by a click and by typing.
+                openOnFocus={false}
               />
               <Group>
                 <Button type="submit" disabled={application.trim() === ""}>

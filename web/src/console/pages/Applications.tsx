@@ -105,7 +105,14 @@ export default function Applications() {
                   title={a.name}
                   actions={
                     <>
-                      <Go to={`/console/sign-ins?application=${encodeURIComponent(a.name)}`}>{t("applications.logins")}</Go>
+                      <MayLink
+                        permission="event.read"
+                        size="compact-sm"
+                        variant="subtle"
+                        to={`/console/sign-ins?application=${encodeURIComponent(a.name)}`}
+                      >
+                        {t("applications.logins")}
+                      </MayLink>
                       <MayButton
                         permission="settings.write"
                         size="compact-sm"

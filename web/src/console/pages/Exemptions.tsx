@@ -59,8 +59,10 @@ export default function Exemptions() {
                   render: (e) => (
                     <Group gap={4}>
                       {mends[e.kind] !== undefined && <Go to={mends[e.kind] ?? "/console"}>{t("exemptions.there")}</Go>}
-                      <Code className={classes.command}>{e.end}</Code>
-                      <Copy value={e.end} label={t("act.copy")} />
+                      <Group gap={4} wrap="nowrap">
+                        <Code className={classes.command}>{e.end}</Code>
+                        <Copy value={e.end} label={t("act.copy")} />
+                      </Group>
                     </Group>
                   ),
                 },

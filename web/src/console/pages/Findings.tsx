@@ -117,7 +117,7 @@ function One({ f, days }: { f: Finding; days: number }) {
           )}
           {f.client !== undefined && f.client !== "" && <Go to={`/console/clients/${part(f.client)}`}>{t("findings.to_client")}</Go>}
           {f.command !== undefined && f.command !== "" && (
-            <Group gap={4}>
+            <Group gap={4} wrap="nowrap">
               <Code className={classes.command}>{f.command}</Code>
               <Copy value={f.command} label={t("act.copy")} />
             </Group>

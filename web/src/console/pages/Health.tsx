@@ -7,26 +7,39 @@ import { Rows } from "../ui/Rows";
 
 /** Whether everything works that logins depend on. */
 export default function Health() {
-  const { t, n } = useText();
+  const { t, n, list } = useText();
   const may = useMay();
   const q = useGet<SystemView>("/v1/system", undefined, { enabled: may("system.read"), every: 15_000 });
   return (
     <Page title={t("nav.health")} lead={t("health.lead")} permission="system.read">
       <Answered q={q}>
         {(s) => {
-          const bad = (s.checks ?? []).filter((c) => !c.ok && c.advisory !== true);
+          const failing = (s.checks ?? []).filter((c) => !c.ok);
+          const bad = failing.filter((c) => c.advisory !== true);
           const missing = s.nodes.filter((x) => x.missing === true);
+          const tone = bad.length > 0 || missing.length > 0 ? "bad" : failing.length > 0 ? "warn" : "ok";
+          const named = (name: string) => t(`check.${name.replaceAll(/[^a-z]+/g, "_")}`, { defaultValue: name });
+          const causes = failing.map((c) =>
+            sentence(c.error === undefined || c.error === "" ? named(c.name) : `${named(c.name)}: ${c.error}`),
+          );
+          if (missing.length > 0) causes.push(t("health.missing_help", { nodes: list(missing.map((x) => x.name)) }));
           return (
             <>
               <Alert
-                color={bad.length > 0 || missing.length > 0 ? "red" : "green"}
+                color={tone === "bad" ? "red" : tone === "warn" ? "yellow" : "green"}
                 title={
-                  <Status tone={bad.length > 0 || missing.length > 0 ? "bad" : "ok"}>
-                    {t(bad.length > 0 ? "health.bad" : missing.length > 0 ? "health.node_missing" : "health.good", { count: bad.length })}
+                  <Status tone={tone}>
+                    {bad.length > 0
+                      ? t("health.bad", { count: bad.length })
+                      : missing.length > 0
+                        ? t("health.node_missing")
+                        : failing.length > 0
+                          ? t("health.warned", { count: failing.length })
+                          : t("health.good")}
                   </Status>
                 }
               >
-                {bad.length > 0 ? bad.map((c) => sentence(`${c.name}: ${c.error ?? ""}`)).join(" ") : t("health.good_help")}
+                {causes.length > 0 ? causes.map((c) => <div key={c}>{c}</div>) : t("health.good_help")}
               </Alert>
               {isTime(s.rewound) && (
                 <Alert color="yellow" title={t("health.rewound")}>
@@ -43,7 +56,7 @@ export default function Health() {
                     {
                       key: "name",
                       label: t("health.check"),
-                      render: (c) => t(`check.${c.name.replaceAll(/[^a-z]+/g, "_")}`, { defaultValue: c.name }),
+                      render: (c) => named(c.name),
                     },
                     {
                       key: "ok",
@@ -123,48 +136,61 @@ export default function Health() {
 
 /** How the record is kept: its anchors, and what leaves this server. */
 function Audit({ audit }: { audit: AuditStatus | undefined }) {
-  const { t, n, span } = useText();
+  const { t, n, span, kept } = useText();
   if (audit === undefined) return <Text c="dimmed">{t("health.no_audit")}</Text>;
+  const exports = audit.exports ?? [];
   return (
     <Stack gap="md">
       <Facts
         facts={[
-          [t("health.keep"), audit.keep_events === "0s" || audit.keep_events === "" ? t("health.keep_ever") : audit.keep_events],
+          [t("health.keep"), audit.keep_events === "0s" || audit.keep_events === "" ? t("health.keep_ever") : kept(audit.keep_events)],
           [t("health.anchor"), audit.anchor_file === "" ? t("health.no_anchor") : <Mono key="a">{audit.anchor_file}</Mono>],
           [t("health.anchored"), audit.anchor_seq === 0 ? undefined : t("health.anchored_is", { n: n(audit.anchor_seq) })],
           [t("health.anchored_at"), isTime(audit.anchor_time) ? <Time key="t" at={audit.anchor_time} /> : undefined],
-        ]}
-      />
-      <Rows
-        label={t("health.exports")}
-        rows={audit.exports ?? []}
-        id={(e) => e.name}
-        empty={<Empty title={t("health.no_exports")}>{t("health.no_exports_help")}</Empty>}
-        columns={[
-          { key: "name", label: t("health.export"), render: (e) => e.name },
-          { key: "url", label: t("health.to"), render: (e) => <Mono>{e.url}</Mono> },
-          {
-            key: "state",
-            label: t("accounts.state"),
-            render: (e) => (
-              <Status tone={e.given_up || e.late ? "bad" : "ok"}>
-                {t(e.given_up ? "health.given_up" : e.late ? "health.late" : "health.in_time")}
-              </Status>
+          [
+            t("health.exports"),
+            exports.length > 0 ? undefined : (
+              <div key="e">
+                {t("health.no_exports")}
+                <Text size="sm" c="dimmed">
+                  {t("health.no_exports_help")}
+                </Text>
+              </div>
             ),
-          },
-          {
-            key: "behind",
-            label: t("health.behind"),
-            render: (e) =>
-              e.head > e.position ? t("health.behind_is", { n: n(e.head - e.position), time: span(e.lag_seconds * 1_000_000) }) : "–",
-          },
-          {
-            key: "error",
-            label: t("health.last_error"),
-            render: (e) => (e.last_error === undefined || e.last_error === "" ? "–" : sentence(e.last_error)),
-          },
+          ],
         ]}
       />
+      {exports.length > 0 && (
+        <Rows
+          label={t("health.exports")}
+          rows={exports}
+          id={(e) => e.name}
+          columns={[
+            { key: "name", label: t("health.export"), render: (e) => e.name },
+            { key: "url", label: t("health.to"), render: (e) => <Mono>{e.url}</Mono> },
+            {
+              key: "state",
+              label: t("accounts.state"),
+              render: (e) => (
+                <Status tone={e.given_up || e.late ? "bad" : "ok"}>
+                  {t(e.given_up ? "health.given_up" : e.late ? "health.late" : "health.in_time")}
+                </Status>
+              ),
+            },
+            {
+              key: "behind",
+              label: t("health.behind"),
+              render: (e) =>
+                e.head > e.position ? t("health.behind_is", { n: n(e.head - e.position), time: span(e.lag_seconds * 1_000_000) }) : "–",
+            },
+            {
+              key: "error",
+              label: t("health.last_error"),
+              render: (e) => (e.last_error === undefined || e.last_error === "" ? "–" : sentence(e.last_error)),
+            },
+          ]}
+        />
+      )}
     </Stack>
   );
 }

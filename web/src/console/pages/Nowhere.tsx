@@ -1,6 +1,6 @@
 import { useText } from "../core";
 import { usePath } from "../go";
-import { Empty, Go, Mono, Page } from "../ui/kit";
+import { Empty, Go, Mono, Page, Section } from "../ui/kit";
 
 /** An address at which there is nothing. */
 export default function Nowhere() {
@@ -8,9 +8,13 @@ export default function Nowhere() {
   const path = usePath();
   return (
     <Page title={t("nowhere.title")}>
-      <Empty title={t("nowhere.what")} action={<Go to="/console">{t("nav.dashboard")}</Go>}>
-        <Mono>{path}</Mono>
-      </Empty>
+      <Section>
+        <Empty title={t("nowhere.what")} action={<Go to="/console">{t("nowhere.home")}</Go>}>
+          <Mono>{path}</Mono>
+          <br />
+          {t("nowhere.help")}
+        </Empty>
+      </Section>
     </Page>
   );
 }

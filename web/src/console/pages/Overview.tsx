@@ -1,6 +1,6 @@
 // The dashboard: what happened, what needs somebody, and the five things that
 // people come here for.
-import { Badge, Button, Group, SimpleGrid, Stack, Text } from "@mantine/core";
+import { Badge, Button, Group, SimpleGrid, Text } from "@mantine/core";
 import {
   IconAlertOctagon,
   IconAlertTriangle,
@@ -55,7 +55,7 @@ export default function Overview() {
 }
 
 function Figures({ d }: { d: Dashboard }) {
-  const { t, n, span } = useText();
+  const { t, n, span, language } = useText();
   const failures = d.causes.reduce((sum, c) => sum + c.count, 0);
   const methods = d.methods.reduce((sum, m) => sum + m.count, 0);
   const logins = d.hours.reduce((sum, h) => sum + h.accepted + h.refused + h.faults, 0);
@@ -71,7 +71,7 @@ function Figures({ d }: { d: Dashboard }) {
             <Figure
               label={t("overview.enrolled")}
               value={n(d.accounts.enrolled)}
-              note={percent(d.accounts.enrolled, d.accounts.all)}
+              note={percent(d.accounts.enrolled, d.accounts.all, language)}
               to="/console/reports/unenrolled"
             />
             <Figure label={t("overview.blocked")} value={n(d.accounts.blocked)} to="/console/accounts?state=blocked" />
@@ -99,7 +99,7 @@ function Figures({ d }: { d: Dashboard }) {
           <HoursChart hours={d.hours} />
         )}
       </Section>
-      <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md">
+      <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md" className={classes.pairs}>
         <Section title={t("overview.causes")} lead={t("overview.causes_lead")}>
           {d.causes.length === 0 ? (
             <Empty title={t("overview.no_causes")} good />
@@ -162,45 +162,43 @@ function Figures({ d }: { d: Dashboard }) {
             </ul>
           )}
         </Section>
-        <Stack gap="md">
-          <Section title={t("overview.took")} lead={t("overview.took_lead")}>
-            <dl className={classes.figures}>
-              {(["p50", "p90", "p95", "p99"] as const).map((p) => {
-                const v = d[`took_${p}_us`];
-                return v === undefined || v === 0 ? null : <Figure key={p} label={t(`overview.${p}`)} value={span(v)} />;
+        <Section title={t("overview.expiring")} actions={<Go to="/console/expiring">{t("overview.all_expiring")}</Go>}>
+          {d.expiring.length === 0 ? (
+            <Empty title={t("overview.nothing_expires")} good />
+          ) : (
+            <ul className={classes.plain}>
+              {d.expiring.slice(0, 6).map((e) => {
+                const to = consoleLink(e.link);
+                return (
+                  <li key={`${e.what} ${e.name}`}>
+                    <div>
+                      {to === undefined ? e.name : <Go to={to}>{e.name}</Go>}
+                      <Text size="sm" c="dimmed">
+                        {t(`expires.${e.what}`, { defaultValue: e.what })}
+                      </Text>
+                    </div>
+                    <Time at={e.at} />
+                  </li>
+                );
               })}
-            </dl>
-          </Section>
-          <Section title={t("overview.expiring")} actions={<Go to="/console/expiring">{t("overview.all_expiring")}</Go>}>
-            {d.expiring.length === 0 ? (
-              <Empty title={t("overview.nothing_expires")} good />
-            ) : (
-              <ul className={classes.plain}>
-                {d.expiring.slice(0, 6).map((e) => {
-                  const to = consoleLink(e.link);
-                  return (
-                    <li key={`${e.what} ${e.name}`}>
-                      <div>
-                        {to === undefined ? e.name : <Go to={to}>{e.name}</Go>}
-                        <Text size="sm" c="dimmed">
-                          {t(`expires.${e.what}`, { defaultValue: e.what })}
-                        </Text>
-                      </div>
-                      <Time at={e.at} />
-                    </li>
-                  );
-                })}
-              </ul>
-            )}
-          </Section>
-        </Stack>
+            </ul>
+          )}
+        </Section>
       </SimpleGrid>
+      <Section title={t("overview.took")} lead={t("overview.took_lead")}>
+        <dl className={classes.figures} data-wide>
+          {(["p50", "p90", "p95", "p99"] as const).map((p) => {
+            const v = d[`took_${p}_us`];
+            return v === undefined || v === 0 ? null : <Figure key={p} label={t(`overview.${p}`)} value={span(v)} />;
+          })}
+        </dl>
+      </Section>
     </>
   );
 }
 
-function percent(part: number, whole: number): string | undefined {
-  return whole === 0 ? undefined : `${String(Math.round((part / whole) * 100))} %`;
+function percent(part: number, whole: number, language: string): string | undefined {
+  return whole === 0 ? undefined : new Intl.NumberFormat(language, { style: "percent" }).format(part / whole);
 }
 
 function Figure(props: { label: string; value: string; note?: string; to?: string }) {

@@ -24,7 +24,7 @@ function Choice() {
       <SimpleGrid cols={{ base: 1, sm: 2, lg: 3 }} spacing="sm">
         {reports.map((r) => (
           <A key={r} to={`/console/reports/${r}`} className="sp-choice">
-            <span>
+            <span style={{ alignSelf: "flex-start" }}>
               <span className="sp-choice-title">{t(`report.${r}`)}</span>
               <span className="sp-choice-text">{t(`report_about.${r}`)}</span>
             </span>
@@ -87,12 +87,14 @@ function Report({ name }: { name: string }) {
         <div className="sp-filters">
           <TextInput
             label={t("filter.since")}
+            description={t("reports.since_help")}
             type="datetime-local"
             value={since === "" ? "" : toLocal(new Date(since))}
             onChange={(e) => set("since", fromLocal(e.currentTarget.value))}
           />
           <TextInput
             label={t("filter.until")}
+            description={t("reports.until_help")}
             type="datetime-local"
             value={until === "" ? "" : toLocal(new Date(until))}
             onChange={(e) => set("until", fromLocal(e.currentTarget.value))}

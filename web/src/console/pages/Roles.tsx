@@ -74,7 +74,8 @@ function One({ r, edit }: { r: RoleView; edit: () => void }) {
       lead={r.builtin ? t(`role.about.${r.name}`) : t("role.custom_about", { count: r.permissions.length })}
       actions={
         <>
-          {r.accounts !== undefined && (
+          {r.accounts === 0 && <Text c="dimmed">{t("roles.nobody")}</Text>}
+          {r.accounts !== undefined && r.accounts > 0 && (
             <Go to={`/console/accounts?role=${encodeURIComponent(r.name)}`}>
               {t("roles.people", { count: r.accounts, n: n(r.accounts) })}
             </Go>

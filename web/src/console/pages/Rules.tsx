@@ -200,7 +200,7 @@ function List({ rules }: { rules: RuleView[] }) {
         {last !== undefined && (
           <li className={classes.rule} data-last>
             <div className={classes.place}>
-              <IconLock size={17} aria-hidden />
+              <IconLock size={18} aria-hidden />
               <span className={classes.number}>{shown.length + 1}</span>
             </div>
             <One r={last} />

@@ -6,6 +6,19 @@ import { useGet, useMay, useText } from "../core";
 import { Answered, Empty, Mono, Page, sentence } from "../ui/kit";
 import { Rows } from "../ui/Rows";
 
+/** A value without the quotes and brackets of the file; "" of an empty one. */
+function plain(value: string): string {
+  if (!/^["[]/.test(value)) return value;
+  try {
+    const is: unknown = JSON.parse(value);
+    if (typeof is === "string") return is;
+    if (Array.isArray(is) && is.every((x) => typeof x === "string")) return is.join(", ");
+  } catch {
+    // Not written as JSON writes it: shown as it is.
+  }
+  return value;
+}
+
 /** The configuration in force. It is read here and changed in the file. */
 export default function Settings() {
   const { t } = useText();
@@ -37,16 +50,17 @@ export default function Settings() {
               {
                 key: "value",
                 label: t("settings.value"),
+                width: "16rem",
                 render: (x) =>
-                  x.value === "" ? (
+                  plain(x.value) === "" ? (
                     <Text span size="sm" c="dimmed">
                       {t("settings.unset")}
                     </Text>
                   ) : (
-                    <Mono>{x.value}</Mono>
+                    <Mono>{plain(x.value)}</Mono>
                   ),
               },
-              { key: "help", label: t("settings.help"), render: (x) => sentence(x.help ?? "") },
+              { key: "help", label: t("settings.help"), wideOnCard: true, render: (x) => sentence(x.help ?? "") },
             ]}
           />
         )}

@@ -340,6 +340,7 @@ function Grid(props: {
             const e = rows[item.index];
             if (e === undefined) return null;
             const from = e.from !== undefined && e.from !== "" ? e.from : e.source;
+            const address = from.replace(/^(\d+(?:\.\d+){3}|\[[^\]]+\]):\d+$/, "$1"); // its port is in the trace
             return (
               <div
                 key={item.key}
@@ -363,7 +364,7 @@ function Grid(props: {
                     {clock(e.time)}
                   </time>
                 </span>
-                <span role="gridcell" data-cell="outcome">
+                <span role="gridcell" data-cell="outcome" title={e.label}>
                   <Verdict verdict={e.verdict} label={e.label} />
                   {e.count > 1 && <span className={classes.count}>× {n(e.count)}</span>}
                 </span>
@@ -380,7 +381,7 @@ function Grid(props: {
                   {e.factor === undefined || e.factor === "" ? "–" : t(`factor.${e.factor}`, { defaultValue: e.factor })}
                 </span>
                 <span role="gridcell" data-cell="from" className={classes.cut} title={from}>
-                  <Mono>{from === "" ? "–" : from}</Mono>
+                  <Mono>{from === "" ? "–" : address}</Mono>
                 </span>
                 <span role="gridcell" data-cell="took">
                   {span(e.took_us)}
@@ -531,7 +532,7 @@ function Filters(props: { filter: Filter; set: (key: FilterKey, value: string | 
             </li>
           ))}
           <li>
-            <Copy value={location.href} label={t("log.copy_filter")} />
+            <Copy value={location.href} label={t("log.copy_filter")} link />
           </li>
         </ul>
       )}

@@ -85,7 +85,7 @@ export default function Test() {
             )}
             <TextInput
               label={t("test.code")}
-              description={asked ? answer?.message : t("test.code_help")}
+              description={asked ? said(answer?.message ?? "") : t("test.code_help")}
               value={code}
               onChange={(e) => setCode(e.currentTarget.value)}
               autoComplete="off"

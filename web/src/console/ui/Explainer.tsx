@@ -98,10 +98,10 @@ export function Explainer(props: { account?: string; plain?: boolean }) {
               value={at}
               onChange={(e) => setAt(e.currentTarget.value)}
             />
-            <Button data-fixed type="submit" loading={busy} disabled={account.trim() === "" || where === null}>
-              {t("explain.ask")}
-            </Button>
           </div>
+          <Button type="submit" loading={busy} disabled={account.trim() === "" || where === null}>
+            {t("explain.ask")}
+          </Button>
         </form>
       </Section>
       <Fault error={error} />

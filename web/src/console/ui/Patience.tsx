@@ -17,9 +17,11 @@ export function Patience({ p }: { p: PatienceView }) {
   const x = (ms: number) => left + (ms / line.end) * (width - left - right);
   const ms = (v: number) => span(v * 1000);
   const slow = line.givesUp !== undefined && line.p90 !== undefined && line.p90 > line.givesUp;
+  // Green is for what is known to be well.
+  const known = line.givesUp !== undefined && line.p90 !== undefined;
   return (
     <div className={classes.patience}>
-      <Alert color={p.timeout_ms > 0 || slow ? "yellow" : "green"} mb="md">
+      <Alert color={p.timeout_ms > 0 || slow ? "yellow" : known ? "green" : "blue"} mb="md">
         {sentence(p.advice)}
       </Alert>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
@@ -67,10 +69,10 @@ export function Patience({ p }: { p: PatienceView }) {
       </div>
       <ul className={classes.legend} aria-hidden>
         <li data-what="first">{t("patience.first")}</li>
-        <li data-what="again">{t("patience.again")}</li>
-        <li data-what="leaves">{t("patience.leaves")}</li>
-        <li data-what="p50">{t("patience.half")}</li>
-        <li data-what="p90">{t("patience.nine")}</li>
+        {line.sendings.length > 1 && <li data-what="again">{t("patience.again")}</li>}
+        {line.givesUp !== undefined && <li data-what="leaves">{t("patience.leaves")}</li>}
+        {line.p50 !== undefined && <li data-what="p50">{t("patience.half")}</li>}
+        {line.p90 !== undefined && <li data-what="p90">{t("patience.nine")}</li>}
       </ul>
       <Facts
         facts={[
@@ -94,7 +96,9 @@ export function Patience({ p }: { p: PatienceView }) {
           ],
           [
             t("patience.take"),
-            p.p50_ms > 0 ? t("patience.take_is", { p50: ms(p.p50_ms), p90: ms(p.p90_ms), p99: ms(p.p99_ms) }) : t("patience.not_seen"),
+            p.p90_ms > 0
+              ? t("patience.take_is", { p50: ms(Math.max(1, p.p50_ms)), p90: ms(p.p90_ms), p99: ms(p.p99_ms) })
+              : t("patience.not_seen"),
           ],
           [
             t("patience.late"),

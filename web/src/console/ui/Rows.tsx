@@ -9,6 +9,10 @@ export interface Column<T> {
   number?: boolean;
   /** No more room than it needs. */
   narrow?: boolean;
+  /** The least width on wide screens, for what would else break within a word. */
+  width?: string;
+  /** Long text: in cards it has the whole width, without its heading. */
+  wideOnCard?: boolean;
 }
 
 /** A list of records; the first column names them. */
@@ -31,6 +35,8 @@ export function Rows<T>(props: {
         cell: c.render,
         align: c.number === true ? ("end" as const) : undefined,
         nowrap: c.narrow,
+        width: c.width,
+        wideOnCard: c.wideOnCard,
         primary: i === 0,
       }))}
       rows={props.rows}

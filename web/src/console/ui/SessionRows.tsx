@@ -12,7 +12,7 @@ export function browser(agent: string): string {
   const name = found([
     ["Edge", /\bEdg(e|A|iOS)?\//],
     ["Firefox", /\b(Firefox|FxiOS)\//],
-    ["Chrome", /\b(Chrome|CriOS|Chromium)\//],
+    ["Chrome", /\b((Headless)?Chrome|CriOS|Chromium)\//],
     ["Safari", /\bSafari\//],
   ]);
   const system = found([
@@ -63,8 +63,8 @@ export function SessionRows(props: { rows: SessionRow[]; account?: boolean; more
               </>
             ),
           },
-          { key: "browser", label: t("sessions.browser"), render: (s) => <span title={s.agent}>{browser(s.agent)}</span> },
-          { key: "source", label: t("event.source"), render: (s) => <Mono>{s.source}</Mono> },
+          { key: "browser", label: t("sessions.browser"), width: "9rem", render: (s) => <span title={s.agent}>{browser(s.agent)}</span> },
+          { key: "source", label: t("event.source"), width: "9.75rem", render: (s) => <Mono>{s.source}</Mono> },
           {
             key: "factor",
             label: t("sessions.proven"),

@@ -3,22 +3,27 @@ import { Group, Stack, Text } from "@mantine/core";
 import type { Act } from "../api/types";
 import { useText } from "../core";
 import { diff } from "../lib/diff";
+import { recorded, withTimes } from "../lib/recorded";
 import classes from "./acts.module.css";
 import { Time } from "./kit";
 
 /**
- * What an act changed, as it was and as it is. Values stand as they were recorded
- * and in no language (zxx), for programs wrote them: "refuse", "oath".
+ * What an act changed, as it was and as it is. What programs wrote, "refuse" or
+ * "oath", is said in words; names and what has no words stand as recorded, in no
+ * language (zxx).
  */
-export function Difference(props: { before?: unknown; after?: unknown }) {
+export function Difference(props: { before?: unknown; after?: unknown; subject?: string }) {
   const { t } = useText();
   const isNew = props.before === undefined || props.before === null || props.before === "";
   const isGone = props.after === undefined || props.after === null || props.after === "";
   // Of a record that was made or ended, what says nothing to a reader is left
-  // out: its number, its time, which the act has too, and what it has not.
-  const list = diff(props.before, props.after).filter(
-    (d) => !(isNew || isGone) || (!/^(id|created)$/.test(d.path) && !/^(false|0)$/.test(d.after ?? d.before ?? "")),
-  );
+  // out: its number, its time and its name, which the act has too, and what it has not.
+  const list = diff(props.before, props.after).filter((d) => {
+    const value = d.after ?? d.before ?? "";
+    if (!isNew && !isGone) return true;
+    if (/^(name|account)$/.test(d.path) && value === props.subject) return false;
+    return !/^(id|created)$/.test(d.path) && !/^(false|0)$/.test(value);
+  });
   if (list.length === 0) return null;
   return (
     <table className={classes.diff}>
@@ -37,13 +42,13 @@ export function Difference(props: { before?: unknown; after?: unknown }) {
               {d.before !== undefined && !isNew && (
                 <del>
                   <span className="sp-hidden">{t("acts.was")} </span>
-                  <span lang="zxx">{d.before}</span>
+                  <Value path={d.path} value={d.before} />
                 </del>
               )}
               {d.after !== undefined && !isGone && (
                 <ins>
                   <span className="sp-hidden">{t("acts.is")} </span>
-                  <span lang="zxx">{d.after}</span>
+                  <Value path={d.path} value={d.after} />
                 </ins>
               )}
             </td>
@@ -54,8 +59,14 @@ export function Difference(props: { before?: unknown; after?: unknown }) {
   );
 }
 
+function Value({ path, value }: { path: string; value: string }) {
+  const { t, exact } = useText();
+  const words = recorded(path, value, t, exact);
+  return <span lang={words === undefined ? "zxx" : undefined}>{words ?? value}</span>;
+}
+
 export function Acts(props: { acts: Act[]; subject?: boolean }) {
-  const { t } = useText();
+  const { t, exact } = useText();
   return (
     <ol className={classes.acts}>
       {props.acts.map((a) => (
@@ -72,9 +83,9 @@ export function Acts(props: { acts: Act[]; subject?: boolean }) {
               {t("acts.by", { actor: a.actor })}
             </Text>
             {a.detail !== undefined && a.detail !== "" && a.before === undefined && a.after === undefined && (
-              <Text size="sm">{a.detail}</Text>
+              <Text size="sm">{withTimes(a.detail, exact)}</Text>
             )}
-            <Difference before={a.before} after={a.after} />
+            <Difference before={a.before} after={a.after} subject={a.subject} />
           </Stack>
         </li>
       ))}

@@ -201,9 +201,9 @@ export function MayLink(props: ButtonProps & { permission: string; to: string; c
   return may(permission) ? <Button component={A} to={to} {...rest} /> : <MayButton permission={permission} {...rest} />;
 }
 
-/** Something to copy, such as a reference. */
-export function Copy(props: { value: string; label: string }) {
-  return <CopyButton value={props.value} label={props.label} />;
+/** Something to copy, such as a reference; a link has a sign of its own. */
+export function Copy(props: { value: string; label: string; link?: boolean }) {
+  return <CopyButton value={props.value} label={props.label} link={props.link} />;
 }
 
 /** A secret that is shown this once. */

@@ -27,7 +27,12 @@ export function Timeline(props: { steps: Step[]; notes: boolean }) {
           </span>
           <span className="sp-trace-note">
             {props.notes && s.note !== undefined && s.note !== "" ? (
-              s.note
+              // The server's word for the verdict is a stable name.
+              s.stage === "verdict" ? (
+                t(`verdict.${s.note}`, { defaultValue: s.note })
+              ) : (
+                s.note
+              )
             ) : (
               <Text span c="dimmed" inherit>
                 {t(`stage_about.${s.stage}`, { defaultValue: "" })}
@@ -87,7 +92,7 @@ export function Explained({ why }: { why: WhyView }) {
         <code>{why.reference}</code>
         <Group gap={4}>
           <Copy value={why.reference} label={t("trace.copy_reference")} />
-          <Copy value={`${location.origin}/console/sign-ins/${why.reference}`} label={t("trace.copy_link")} />
+          <Copy value={`${location.origin}/console/sign-ins/${why.reference}`} label={t("trace.copy_link")} link />
         </Group>
       </div>
       <Tabs value={reading} onChange={setReading} keepMounted={false}>

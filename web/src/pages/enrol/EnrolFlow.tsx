@@ -130,7 +130,7 @@ function Choice({ me, onChoose, onLeave }: { me: Me; onChoose: (k: Kind) => void
         ))}
         {onLeave ? (
           <Group>
-            <Button type="button" variant="subtle" color="gray" onClick={onLeave}>
+            <Button type="button" variant="default" onClick={onLeave}>
               {t("ui.cancel")}
             </Button>
           </Group>
@@ -205,11 +205,11 @@ function App({ me, onBack, onDone }: MethodProps & { me: Me }) {
           <div style={{ minHeight: "15rem" }}>{uri ? <Qr value={uri} label={t("enrol.oath.qr", { name: me.name })} /> : null}</div>
           <Group gap="md" mt="sm">
             {uri ? (
-              <Anchor href={uri} size="sm">
+              <Anchor href={uri} size="sm" underline="always">
                 {t("enrol.oath.here")}
               </Anchor>
             ) : null}
-            <Anchor component="button" type="button" size="sm" aria-expanded={typed} onClick={() => setTyped(!typed)}>
+            <Anchor component="button" type="button" size="sm" underline="always" aria-expanded={typed} onClick={() => setTyped(!typed)}>
               {t("enrol.oath.cannotScan")}
             </Anchor>
           </Group>

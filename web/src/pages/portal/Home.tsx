@@ -5,7 +5,7 @@ import {
   IconDeviceMobile,
   IconDialpad,
   IconDots,
-  IconFingerprint,
+  IconKey,
   IconLock,
   IconPencil,
   IconPlus,
@@ -24,7 +24,7 @@ import { NewPassword } from "../enrol/EnrolFlow";
 import { pinStanding } from "../enrol/pin";
 
 const icons: Record<string, ComponentType<{ size?: number; "aria-hidden"?: boolean }>> = {
-  webauthn: IconFingerprint,
+  webauthn: IconKey,
   oath: IconDeviceMobile,
   token: IconCalculator,
 };
@@ -115,21 +115,20 @@ function Method({ a, last }: { a: AuthenticatorView; last: boolean }) {
     <div className="sp-item">
       <Icon size={26} aria-hidden />
       <div style={{ flex: 1, minWidth: 0 }}>
-        <Group gap="xs">
+        <Group gap="xs" style={{ rowGap: 0 }}>
           <Text fw={620}>{name}</Text>
           {isDefault ? <Badge>{t("portal.methods.default")}</Badge> : null}
         </Group>
-        <Text size="sm" c="dimmed">
-          {[a.label ? factor(kind) : undefined, a.serial ? t("portal.methods.serial", { serial: a.serial }) : undefined]
-            .filter(Boolean)
-            .join(" · ")}
-          {a.label || a.serial ? " · " : ""}
-          {t("portal.methods.since")} <Time value={a.created} as="date" />
+        <Text size="sm" c="dimmed" className="sp-item-facts">
+          {a.label ? <span>{factor(kind)} </span> : null}
+          {a.serial ? <span>{t("portal.methods.serial", { serial: a.serial })} </span> : null}
+          <span>
+            {t("portal.methods.since")} <Time value={a.created} as="date" />{" "}
+          </span>
           {a.used_at ? (
-            <>
-              {" · "}
+            <span>
               {t("portal.methods.used")} <Time value={a.used_at} as="relative" />
-            </>
+            </span>
           ) : null}
         </Text>
       </div>

@@ -28,7 +28,7 @@ export function Portal() {
       nav={[
         {
           items: [
-            { to: "/portal", label: t("portal.nav.home"), icon: IconKey, exact: true },
+            { to: "/portal", label: t("portal.nav.home"), icon: IconKey, exact: true, also: ["/portal/add", "/portal/pin"] },
             { to: "/portal/history", label: t("portal.nav.history"), icon: IconHistory },
             { to: "/portal/sessions", label: t("portal.nav.sessions"), icon: IconDevices },
           ],

@@ -82,8 +82,10 @@ export function SetUpPage() {
     />
   );
   const step = codes ? "codes" : now;
+  // Whoever comes back to the wizard has an owner already, and perhaps logins.
+  const lead = step === "signin" && !owner ? t("setup.signin.again") : t(`setup.${step}.lead`);
   const frame = (content: ReactNode) => (
-    <CentrePage wide title={t(`setup.${step}.title`)} lead={t(`setup.${step}.lead`)} key={step} above={progress}>
+    <CentrePage wide title={t(`setup.${step}.title`)} lead={lead} key={step} above={progress}>
       {content}
       {signedIn && !codes ? (
         <Text size="sm" c="dimmed" mt="xl">
@@ -108,22 +110,15 @@ export function SetUpPage() {
       );
     case "signin":
       return frame(
-        <>
-          {owner ? null : (
-            <Alert color="blue" mb="md">
-              {t("setup.signin.again")}
-            </Alert>
-          )}
-          <SignInForm
-            client="console"
-            name={owner}
-            onDone={(answer: SignIn) => {
-              noteSession("console");
-              if (answer.session) keepSession(queries, "console", answer.session);
-              else void session.refetch();
-            }}
-          />
-        </>,
+        <SignInForm
+          client="console"
+          name={owner}
+          onDone={(answer: SignIn) => {
+            noteSession("console");
+            if (answer.session) keepSession(queries, "console", answer.session);
+            else void session.refetch();
+          }}
+        />,
       );
     case "application":
       return frame(

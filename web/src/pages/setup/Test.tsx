@@ -1,4 +1,4 @@
-import { Alert, Button, Group, Loader, PasswordInput, Select, Stack, Text, TextInput, Title } from "@mantine/core";
+import { Alert, Button, Group, Loader, PasswordInput, Select, SimpleGrid, Stack, Text, TextInput, Title } from "@mantine/core";
 import { type FormEvent, useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, type EventView, got, useApi, type WhyView } from "~/api";
@@ -137,7 +137,7 @@ function TestHere({ client, shown }: { client: string; shown: string | undefined
               />
             </>
           ) : (
-            <Group grow align="flex-start">
+            <SimpleGrid cols={{ base: 1, xs: 2 }} spacing="sm">
               <TextInput
                 label={t("signin.name")}
                 autoComplete="off"
@@ -156,7 +156,7 @@ function TestHere({ client, shown }: { client: string; shown: string | undefined
                 visibilityToggleButtonProps={{ "aria-label": t("signin.showPassword") }}
                 onChange={(e) => setPassword(e.currentTarget.value)}
               />
-            </Group>
+            </SimpleGrid>
           )}
           <Group>
             <Button type="submit" variant="default" loading={busy} disabled={state ? !code.trim() : !name.trim()}>

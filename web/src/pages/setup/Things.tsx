@@ -127,6 +127,7 @@ export function ClientStep({ existing, applications, application, onMade, onDone
   return (
     <form onSubmit={submit}>
       <Stack gap="md">
+        {applications.length === 0 ? <Alert color="yellow">{t("setup.client.noApplication")}</Alert> : null}
         {has ? <Status tone="ok">{t("setup.client.has", { name: has })}</Status> : null}
         <ProblemNote error={error} />
         <TextInput
