@@ -309,15 +309,24 @@ func write(t testing.TB, key crypto.Signer, chain ...*x509.Certificate) files {
 	return f
 }
 
-// freePort is a port of loopback at which nobody listens.
+// given are the addresses that freePort has returned.
+var given sync.Map
+
+// freePort is a port of loopback at which nobody listens. It returns none twice:
+// tests run beside each other, and a port is free until its server has started.
 func freePort(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		address := l.Addr().String()
+		l.Close()
+		if _, taken := given.LoadOrStore(address, true); !taken {
+			return address
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // output is what a server says, for when a test fails.
