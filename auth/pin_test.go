@@ -214,3 +214,41 @@ func TestPersonIsAskedForTheirOwn(t *testing.T) {
 		}
 	}
 }
+
+// A splitter counts the codes from which a PIN was taken.
+type splitter struct {
+	auth.PINs
+	splits int
+}
+
+func (s *splitter) Split(p auth.Authenticator, typed auth.Code, at time.Time) (auth.Code, auth.Outcome, error) {
+	s.splits++
+	return s.PINs.Split(p, typed, at)
+}
+
+// Whoever brings a code, it is split once, so that time does not tell who has a
+// PIN, nor who has an account.
+func TestEverybodysCodeIsSplit(t *testing.T) {
+	w := newPINWorld(t)
+	carol := w.AddAccount("carol")
+	carol.Enabled = false
+	w.Store.PutAccount(carol)
+	parts := w.Engine.Parts
+	count := &splitter{PINs: parts.PINs}
+	parts.PINs = count
+	w.Engine = auth.NewEngine(parts)
+	for what, at := range map[string]auth.Attempt{
+		"with a PIN":           w.Attempt("gateway", "alice", w.phone.code()+alicesPIN),
+		"without one":          w.Attempt("gateway", "bob", w.bobs.code()),
+		"disabled":             w.Attempt("gateway", "carol", auth.Code("123456")),
+		"no such account":      w.Attempt("gateway", "mallory", auth.Code("123456")),
+		"not a code":           w.Attempt("gateway", "bob", auth.Code("swordfish")),
+		"behind a wrong first": w.Attempt("old-nas", "bob", auth.Password("not it at all"), w.bobs.code()),
+	} {
+		count.splits = 0
+		w.Decide(at)
+		if count.splits != 1 {
+			t.Errorf("%s: %d codes were split; want 1", what, count.splits)
+		}
+	}
+}
